@@ -1,0 +1,248 @@
+"""What crosses the border between calls and packets: commands in, events out. Plain data, no behaviour.
+
+A *leg* is one RTP session with one far end, named by an int that the core chooses. An *item* is one piece of
+sound to be heard (one `call.say`, one `call.play`), named by an int that is unique in its leg.
+
+Codec names are the script API's: `g711_ulaw`, `g711_alaw` (8000 Hz), `pcm16` (signed 16 bit little endian mono at
+`rate`). Wire codecs carry their RTP names: `PCMU`, `PCMA`, `G722` (RFC 3551).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Address = tuple[str, int]
+
+
+# Commands: the core asks.
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Bind an RTP and RTCP port pair on `host` for a new leg. Answered by `Opened` or `OpenFailed`."""
+
+    leg: int
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """What offer and answer agreed on; may come again after a re-INVITE. Playout may begin after it.
+
+    `remote` is the SDP address (None while unknown): sent to until the first valid packet, then latched (sip.md 8).
+    `direction` is ours: sendrecv, sendonly, recvonly or inactive. `digit_payload_type` None: no telephone-event.
+    """
+
+    leg: int
+    remote: Address | None
+    codec: str
+    payload_type: int
+    digit_payload_type: int | None = None
+    direction: str = "sendrecv"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Playout may begin now. Comes with the ACK; the engine then waits for the first RTP packet, 300 ms at most."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Append audio to an item; the first Play of an unknown item takes its place at the queue's end.
+
+    `is_last` closes the item: it is done when all of its audio was sent. An item without is_last holds the queue
+    (a `say` that is still being spoken). What does not fit in 300 s ends the item with error `queue full`.
+    """
+
+    leg: int
+    item: int
+    codec: str
+    rate: int
+    audio: bytes
+    is_last: bool = True
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The item cannot be completed (speech failed): what is queued plays out, then it is done with `error`."""
+
+    leg: int
+    item: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """Drop all queued sound from the next frame on. Answered by `Answer`: milliseconds dropped."""
+
+    leg: int
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopItem:
+    """Drop one item. Answered by `Answer`: milliseconds dropped (0 if it is done or unknown)."""
+
+    leg: int
+    item: int
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Answered by `Answer`. `what`: `tag` = ms sent of all items with tag `key`; `item` = ms sent of item `key`;
+    `item_queued` = ms of item `key` not yet sent; `queued` = ms of everything not yet sent."""
+
+    leg: int
+    what: str
+    key: str
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Hand over what the far end says as `Audio` every `interval_ms` (20 to 1000). codec "" stops: the last partial
+    chunk is delivered at once."""
+
+    leg: int
+    codec: str
+    rate: int = 8000
+    interval_ms: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Emit `Recorded` about every 100 ms: both directions by one clock, pcm16 at 8000 Hz."""
+
+    leg: int
+    is_on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SendDigits:
+    """Send keys as telephone-event (RFC 4733), 100 ms each with 100 ms between; they replace audio while they last."""
+
+    leg: int
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """End the leg: the stream's last partial chunk, `ItemDone` (stopped) for what is queued, RTCP BYE, `Closed`."""
+
+    leg: int
+
+
+Command = Open | Connect | Start | Play | Fail | Mute | StopItem | Ask | Stream | Record | SendDigits | Close
+
+
+# Events: the engine tells.
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    leg: int
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFailed:
+    leg: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """One chunk of the stream, in the stream's codec, exactly interval-sized but for the last."""
+
+    leg: int
+    audio: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    leg: int
+    heard: bytes
+    said: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    leg: int
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDone:
+    """`played_ms`: source audio really sent, rounded down. `is_stopped`: ended early. `error`: "" or why."""
+
+    leg: int
+    item: int
+    played_ms: int
+    is_stopped: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """The queue ran empty by playing, not by mute."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPacket:
+    """The first valid RTP packet of the leg came in."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAudio:
+    """Diagnostics of a turn: the first frame with sound went out after the queue had been empty."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoRtp:
+    """Nothing has come in for `seconds` (10, then every further 10) while the direction lets the far end send."""
+
+    leg: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    leg: int
+    request: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Totals of a leg, sent with `Closed` just before it. Jitter in ms (RFC 3550 s6.4.1), loss in packets."""
+
+    leg: int
+    packets_sent: int
+    packets_received: int
+    packets_lost: int
+    packets_late: int
+    concealed: int
+    jitter_ms: float
+    remote_jitter_ms: float
+    remote_lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    leg: int
+
+
+Event = (
+    Opened | OpenFailed | Audio | Recorded | Digit | ItemDone | Drained | FirstPacket | FirstAudio | NoRtp | Answer
+    | Statistics | Closed
+)
