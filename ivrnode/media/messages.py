@@ -243,6 +243,17 @@ class Closed:
 
 
 Event = (
-    Opened | OpenFailed | Audio | Recorded | Digit | ItemDone | Drained | FirstPacket | FirstAudio | NoRtp | Answer
-    | Statistics | Closed
+    Opened
+    | OpenFailed
+    | Audio
+    | Recorded
+    | Digit
+    | ItemDone
+    | Drained
+    | FirstPacket
+    | FirstAudio
+    | NoRtp
+    | Answer
+    | Statistics
+    | Closed
 )

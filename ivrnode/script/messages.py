@@ -1,0 +1,280 @@
+"""What crosses the border between a call and its script: events to the script, actions from it. Plain data.
+
+Nothing here depends on the script's language. How a message looks on the wire is the business of `frames.py`; what a
+script sees of it, of the language's worker (`guest/` for Python). An int that the script's side chooses names a
+playback (`item`), a socket (`socket`) and a question that wants an answer (`request`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a script may know of its call from the start."""
+
+    callid: str
+    lang: str
+    caller: str
+    called: str
+    caller_name: str
+    tenant: str
+    node: str
+    from_uri: str = ""
+    to_uri: str = ""
+
+
+# Events: what happened, told to the script.
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """The first message: run this. `source` is the template's text, `filename` the name its tracebacks show.
+
+    `secrets` maps a secret's name to the placeholder that stands for it; the value never crosses this border.
+    """
+
+    source: str
+    filename: str
+    facts: Facts
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioHeard:
+    """A chunk of the stream."""
+
+    audio: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DigitPressed:
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackDone:
+    item: int
+    played_ms: int
+    is_stopped: bool
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDrained:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class SocketOpened:
+    socket: int
+    subprotocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class SocketMessage:
+    """A whole message: str = text frame, bytes = binary frame."""
+
+    socket: int
+    data: str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SocketSent:
+    """`buffered`: bytes not yet handed to the network. Told when it changes by much, for `Websocket.buffered`."""
+
+    socket: int
+    buffered: int
+
+
+@dataclass(frozen=True, slots=True)
+class SocketFailed:
+    """Told before SocketClosed."""
+
+    socket: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class SocketClosed:
+    """Exactly once per OpenSocket, always last."""
+
+    socket: int
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The answer to a question: JSON types only. `error` non-empty: raise it instead."""
+
+    request: int
+    value: Any = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """The seconds of the last Wait are over."""
+
+
+@dataclass(frozen=True, slots=True)
+class HungUp:
+    """The call is over: run `hangup` handlers, cancel tasks; no sound from here on. `grace` seconds until the kill."""
+
+    reason: str
+    grace: float
+
+
+Event = (
+    Boot
+    | AudioHeard
+    | DigitPressed
+    | PlaybackDone
+    | QueueDrained
+    | SocketOpened
+    | SocketMessage
+    | SocketSent
+    | SocketFailed
+    | SocketClosed
+    | Result
+    | Wake
+    | HungUp
+)
+
+
+# Actions: what the script wants.
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Locked down and checked; the worker waits for Boot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    item: int
+    text: str
+    lang: str
+    voice: str = ""
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    item: int
+    codec: str
+    rate: int
+    audio: bytes
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question: `what` is `mute`, `stop` (key = item), `tag` (key = tag), `item`, `item_queued` (key = item) or
+    `queued`. Answered by Result with an int of milliseconds."""
+
+    request: int
+    what: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """codec "" stops."""
+
+    codec: str
+    rate: int = 8000
+    interval_ms: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class ListenDigits:
+    is_on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetLang:
+    lang: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    is_drained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A SCRIPT line. `level` 0 (most important) to 9 (debug)."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSocket:
+    """`headers`: (name, value, is_secret). Placeholders of secrets are still in url and values. `timeout` seconds."""
+
+    socket: int
+    url: str
+    headers: tuple[tuple[str, str, bool], ...]
+    verify: bool
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class SendSocket:
+    socket: int
+    data: str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSocket:
+    socket: int
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The script's loop is idle. `seconds` until its next timer, None = no timer. `tasks`: coroutines not finished."""
+
+    seconds: float | None
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An exception that no one caught. `is_fatal`: at top level or in compiling, so the fallback must speak."""
+
+    text: str
+    line: int
+    is_fatal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """After HungUp: nothing is pending any more, the worker may be ended before the grace is over."""
+
+
+Action = (
+    Ready
+    | Say
+    | Play
+    | Ask
+    | Stream
+    | ListenDigits
+    | SetLang
+    | Hangup
+    | Log
+    | OpenSocket
+    | SendSocket
+    | CloseSocket
+    | Wait
+    | Failed
+    | Finished
+)
