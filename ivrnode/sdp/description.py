@@ -199,6 +199,8 @@ def _split(lines: list[Line]) -> tuple[str | None, tuple[Line, ...], tuple[Attri
     others: list[Line] = []
     attributes: list[Attribute] = []
     for kind, value in lines:
+        if kind == "v":
+            raise ProtocolError("a second session description begins within the first")
         if kind == "a":
             name, colon, text = value.partition(":")
             attributes.append((name, text if colon else None))
