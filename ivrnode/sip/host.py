@@ -1,0 +1,46 @@
+"""`host:port` as URIs and Via carry it (RFC 3261 s25.1 hostport): a name, an IPv4 address or an IPv6 reference.
+
+A host is kept in lower case and without the brackets of an IPv6 reference, so it can go to a resolver as it is.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from ivrnode.errors import ProtocolError
+from ivrnode.sip.grammar import WHITESPACE, parse_number
+
+_NAME = re.compile(r"[A-Za-z0-9._\-]+")
+
+
+def parse_host_port(text: str) -> tuple[str, int | None]:
+    """Read `host[:port]`. Raises ProtocolError; an IPv6 address without brackets is an error (RFC 5118 s4.2)."""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        rest = rest.lstrip(WHITESPACE)
+        if not bracket or not _is_ipv6(host) or (rest and rest[0] != ":"):
+            raise ProtocolError("Bad IPv6 host")
+        return host.lower(), _parse_port(rest[1:]) if rest else None
+    host, colon, port = text.partition(":")
+    host = host.rstrip(WHITESPACE)
+    if not _NAME.fullmatch(host):
+        raise ProtocolError("Bad host")
+    return host.lower(), _parse_port(port) if colon else None
+
+
+def write_host_port(host: str, port: int | None) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port is None else f"{shown}:{port}"
+
+
+def _parse_port(text: str) -> int:
+    return parse_number(text.strip(WHITESPACE), 65535, "port")
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return "%" not in text  # zone names mean nothing to the far end (RFC 5118 has none)
