@@ -1,0 +1,107 @@
+"""What can be said about a script before it runs, with line and column. A friend, not a wall: the walls are in `script`.
+
+Refused: what does not compile (with `await` at top level), imports that the worker would refuse, a second event loop.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Collection, Iterator
+
+from ivrnode.errors import ScriptError
+
+LARGEST_SCRIPT = 256 * 1024
+"""Bytes of UTF-8."""
+
+_REFUSED_CALLS = {
+    "asyncio.run": "the script has a running loop: use `await` at top level instead",
+    "asyncio.to_thread": "a script has no threads: use `await` or a task",
+}
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+def check(text: str, file: str, imports: Collection[str]) -> ScriptError | None:
+    """The first thing that keeps `text` from running as a script, None when there is nothing.
+
+    `imports`: modules that may be imported, each with all that is below it.
+    """
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        return ScriptError("holds half a character (a lone surrogate)", file=file, line=line)
+    if size > LARGEST_SCRIPT:
+        return too_large(file)
+    try:
+        tree = _compile(text, file)
+    except SyntaxError as error:
+        return ScriptError(
+            f"syntax error: {error.msg}", file=file, line=error.lineno or 0, column=max(error.offset or 0, 0)
+        )
+    except (RecursionError, MemoryError):
+        return ScriptError("is nested too deeply", file=file)
+    except (ValueError, OverflowError) as error:
+        return ScriptError(f"does not compile: {error}", file=file)
+    found = sorted(_refusals(tree, imports), key=lambda place: (place[0].lineno, place[0].col_offset))
+    return _error(text, file, *found[0]) if found else None
+
+
+def dunder_warnings(text: str, file: str) -> list[ScriptError]:
+    """Attributes such as `__class__`: they work, but no script needs them. `text` has passed `check`."""
+    return [
+        _error(text, file, node, f"{node.attr}: attributes with two underscores are no part of the script API")
+        for node in ast.walk(_compile(text, file))
+        if isinstance(node, ast.Attribute) and node.attr.startswith("__") and node.attr.endswith("__")
+    ]
+
+
+def too_large(file: str) -> ScriptError:
+    return ScriptError(f"is larger than {LARGEST_SCRIPT // 1024} KB", file=file)
+
+
+def _compile(text: str, file: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = compile(text, file, "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        compile(
+            tree, file, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
+        )  # finds what the grammar does not: `return` at top level
+    return tree
+
+
+def _refusals(tree: ast.Module, imports: Collection[str]) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                for name in names:
+                    if not _is_allowed(name.name, imports):
+                        yield node, _not_allowed(name.name)
+            case ast.ImportFrom(level=level) if level:
+                yield node, "a script has no package: write the import without dots before the name"
+            case ast.ImportFrom(module=str(module), names=names):
+                for name in names:
+                    full = f"{module}.{name.name}"
+                    if full in _REFUSED_CALLS:
+                        yield node, f"{full}: {_REFUSED_CALLS[full]}"
+                    elif not _is_allowed(full, imports):
+                        yield node, _not_allowed(module)
+            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if f"{name}.{attribute}" in _REFUSED_CALLS:
+                yield node, f"{name}.{attribute}: {_REFUSED_CALLS[f'{name}.{attribute}']}"
+
+
+def _is_allowed(module: str, imports: Collection[str]) -> bool:
+    parts = module.split(".")
+    return any(".".join(parts[:count]) in imports for count in range(1, len(parts) + 1))
+
+
+def _not_allowed(module: str) -> str:
+    return f"import {module}: not allowed in a script"
+
+
+def _error(text: str, file: str, node: ast.expr | ast.stmt, message: str) -> ScriptError:
+    """The parser counts columns in bytes of UTF-8; people count characters."""
+    line = _LINE_END.split(text)[node.lineno - 1]
+    column = len(line.encode()[: node.col_offset].decode(errors="replace")) + 1
+    return ScriptError(message, file=file, line=node.lineno, column=column)
