@@ -1,0 +1,36 @@
+"""Sounds to make and measures to take, for tests: pcm16 mono throughout."""
+
+import array
+import math
+import random
+
+
+def tone(frequency: float, rate: int, ms: float, amplitude: int = 10000) -> bytes:
+    count = int(rate * ms / 1000)
+    step = 2 * math.pi * frequency / rate
+    return array.array("h", (round(amplitude * math.sin(step * index)) for index in range(count))).tobytes()
+
+
+def noise(rate: int, ms: float, amplitude: int = 3000, seed: int = 1) -> bytes:
+    """White noise, evenly spread between -amplitude and +amplitude."""
+    numbers = random.Random(seed)
+    return array.array("h", (numbers.randint(-amplitude, amplitude) for _ in range(int(rate * ms / 1000)))).tobytes()
+
+
+def samples(pcm: bytes) -> "array.array[int]":
+    numbers = array.array("h")
+    numbers.frombytes(pcm)
+    return numbers
+
+
+def tone_level(pcm: bytes, frequency: float, rate: int) -> float:
+    """The amplitude of one frequency in `pcm` (one bin of a Fourier transform)."""
+    numbers = samples(pcm)
+    step = 2 * math.pi * frequency / rate
+    real = sum(number * math.cos(step * index) for index, number in enumerate(numbers))
+    imaginary = sum(number * math.sin(step * index) for index, number in enumerate(numbers))
+    return 2 * math.hypot(real, imaginary) / max(1, len(numbers))
+
+
+def decibels(ratio: float) -> float:
+    return 20 * math.log10(max(ratio, 1e-9))
