@@ -147,8 +147,7 @@ class Request(_Message):
             headers.copy_from(self.headers, name)
         to = headers.get("To")
         if to_tag is not None and to is not None and not _has_to_tag(self):
-            headers.remove("To")
-            headers.add("To", f"{to};tag={to_tag}")
+            headers.set("To", f"{to};tag={to_tag}")
         if status == 100:
             headers.copy_from(self.headers, "Timestamp")
         elif status < 300:
