@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ivrnode.log import CATEGORIES, Log
+from ivrnode.script.limits import MIB, Limits
 from ivrnode.tenancy.document import Document, option, unknown
 from ivrnode.tenancy.secrets import Secret, SecretSource, read_secrets
 
 CONFIG_FILE = "ivrnode.toml"
+ADDRESS_SPACE_RESERVE = 32 * MIB  # what the interpreter maps without using it
 LONGEST_SOCKET_PATH = 107  # sockaddr_un, unix(7)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -64,16 +66,10 @@ def _networks(value: object) -> tuple[Network, ...]:
 
 
 def _ports(value: object) -> tuple[int, int]:
-    message = 'a range of ports, as in "10000-20000", or "any" for what the system has free'
-    if value == "any":
-        return 0, 0
-    match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", value) if isinstance(value, str) else None
-    if not match:
-        raise ValueError(message)
-    low, high = int(match[1]), int(match[2])
-    if not 1024 <= low < high <= 65535:
-        raise ValueError(f"{message}, within 1024-65535")
-    return low, high
+    match value:
+        case [int(low), int(high)] if (low, high) == (0, 0) or 1024 <= low < high <= 65535:
+            return low, high
+    raise ValueError("the first and the last port, within 1024 and 65535, as in [10000, 20000], or [0, 0] for any")
 
 
 def _address(value: object) -> str:
@@ -126,6 +122,16 @@ class Scripts:
     max_calls: int = option(2500, low=1, high=100_000)
     connect_to: tuple[str, ...] = ()
 
+    @property
+    def limits(self) -> Limits:
+        memory = self.memory_mb * MIB
+        return Limits(
+            memory=memory,
+            address_space=memory + ADDRESS_SPACE_RESERVE,
+            cpu_event_ms=self.cpu_ms_per_event,
+            cpu_start_ms=self.cpu_ms_start,
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogSettings:
@@ -146,6 +152,10 @@ class Speech:
     cache: Path = Path("var/speech")
     cache_mb: int = option(200, low=0, high=1_000_000)
     voices: Mapping[str, str] = option({})
+
+    @property
+    def cache_bytes(self) -> int:
+        return self.cache_mb * MIB
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""What can be said about a script before it runs, with line and column. A friend, not a wall: the walls are in `script`.
+"""What can be said about a script before it runs, with line and column. A friend, not a wall: those are in `script`.
 
 Refused: what does not compile (with `await` at top level), imports that the worker would refuse, a second event loop.
 """
@@ -64,7 +64,9 @@ def too_large(file: str) -> ScriptError:
 def _compile(text: str, file: str) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tree = compile(text, file, "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        tree: ast.Module = compile(
+            text, file, "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
+        )
         compile(
             tree, file, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
         )  # finds what the grammar does not: `return` at top level

@@ -109,9 +109,9 @@ class Tenant:
 
 def load_tenant(folder: Path, environ: Mapping[str, str]) -> Tenant:
     """Read one tenant's folder. Raises ConfigError."""
-    domain = folder.name.lower()
+    domain = folder.name
     if not is_domain(domain):
-        raise ConfigError("a tenant's folder is named like its domain: letters, digits, - and .", file=str(folder))
+        raise ConfigError("must be named like the domain: lower-case letters, digits, - and .", file=str(folder))
     document = Document.load(folder / TENANT_FILE)
     file = document.read(TenantFile)
     nodes = {name: _inherit(node, file, document) for name, node in file.nodes.items()}

@@ -1,0 +1,59 @@
+"""`ivrnode serve`: take calls until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from ivrnode.cli import with_config
+from ivrnode.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ivrnode.config import Config
+    from ivrnode.log import Log
+
+
+@click.command()
+@with_config
+@click.option(
+    "--unsafe-scripts",
+    "is_unsafe",
+    is_flag=True,
+    help="Run scripts without the kernel's walls, where the system has none. For development only.",
+)
+def serve(config: Config, is_unsafe: bool) -> None:
+    """Take calls until Ctrl-C or SIGTERM; then running calls are ended in order."""
+    from ivrnode.net import runtime
+
+    try:
+        from uvloop import run
+    except ImportError:  # no uvloop on this system: the stock loop does the same, slower
+        from asyncio import run
+    with _log(config) as log:
+        run(runtime.serve(config, log, is_unsafe=is_unsafe))
+
+
+@contextmanager
+def _log(config: Config) -> Iterator[Log]:
+    from ivrnode.log import Log
+    from ivrnode.net.log_sinks import ConsoleSink, FileSink
+
+    log = Log()
+    config.set_up(log)
+    if config.log.console:
+        log.add_sink(ConsoleSink())
+    if config.log.file is None:
+        yield log
+        return
+    try:
+        file = FileSink(config.log.file, config.log.file_mb << 20, config.log.file_keep)
+    except OSError as error:
+        raise ConfigError(f"{config.log.file} cannot be written: {error.strerror}", key="log.file") from None
+    log.add_sink(file)
+    try:
+        yield log
+    finally:
+        file.close()
