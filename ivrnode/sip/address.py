@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from ivrnode.errors import ProtocolError
-from ivrnode.sip.grammar import WHITESPACE, quote, quoted_end, split_list, unquote
+from ivrnode.sip.grammar import WHITESPACE, has_control, quote, quoted_end, split_list, unquote
 from ivrnode.sip.parameters import Parameters, find_parameter, parse_parameters, replace_parameter, write_parameters
 from ivrnode.sip.uri import Uri
 
@@ -31,7 +31,9 @@ class NameAddr:
         if text.startswith('"'):
             # Control characters may stand escaped in quotes (RFC 4475 s3.1.1.2) but have no place on any display.
             start = quoted_end(text, 0)
-            name = unquote(text[:start]).translate(_CONTROL)
+            name = unquote(text[:start])
+            if has_control(name):
+                name = name.translate(_CONTROL)
         opening = text.find("<", start)
         if opening < 0:
             if start:

@@ -1,4 +1,4 @@
-"""`StreamFramer`: cuts a TCP or TLS byte stream into messages (RFC 3261 s18.3) and counts keep-alives (RFC 5626 s3.5.1).
+"""`StreamFramer`: cuts a TCP or TLS byte stream into messages (RFC 3261 s18.3), counts keep-alives (RFC 5626 s4.4.1).
 
 ```
  CRLF CRLF | head ... CRLF CRLF | body of Content-Length bytes | CRLF CRLF | head ...

@@ -39,6 +39,9 @@ def parse_number(text: str, maximum: int, what: str) -> int:
 
 def quoted_end(text: str, start: int) -> int:
     """Index just after the quoted string that opens at `start`. Raises ProtocolError when it never closes."""
+    end = text.find('"', start + 1)
+    if end > 0 and text.find("\\", start, end) < 0:
+        return end + 1
     position = start + 1
     while match := _QUOTE_STOP.search(text, position):
         if match[0] == '"':

@@ -7,7 +7,7 @@ or a number carries can start a header field of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, KeysView
 from typing import Any, TypeVar
 
 from ivrnode.errors import ProtocolError
@@ -52,19 +52,22 @@ for _letter, _name in _COMPACT.items():
     _KNOWN[_letter] = _KNOWN[_letter.upper()] = (_name.lower(), _name)
 
 
+_KEYS = {spelling: known[0] for spelling, known in _KNOWN.items()}
+
+
 def key_of(name: str) -> str:
     """What a header name compares by."""
-    known = _KNOWN.get(name)
-    return known[0] if known else name.lower()
+    return _KEYS.get(name) or name.lower()
 
 
 class Headers:
     """Ordered header lines. Reading takes names in any case, compact ones too."""
 
-    __slots__ = ("_lines", "_typed")
+    __slots__ = ("_index", "_lines", "_typed")
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         self._lines: list[tuple[str, str, str]] = []  # key, name, value
+        self._index: dict[str, list[str]] | None = None  # key -> values of its lines; None: to be made anew
         self._typed: dict[str, Any] = {}
         for name, value in pairs:
             self.add(name, value)
@@ -98,7 +101,7 @@ class Headers:
             elif len(line) > MAX_LINE:
                 fault = fault or ProtocolError("Header line too long", 513)
             else:
-                append((*known, value.strip(WHITESPACE)))
+                append((known[0], known[1], value.strip(WHITESPACE)))
         return headers, fault
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -109,8 +112,7 @@ class Headers:
         return len(self._lines)
 
     def __contains__(self, name: str) -> bool:
-        key = key_of(name)
-        return any(line[0] == key for line in self._lines)
+        return key_of(name) in self._values()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Headers):
@@ -122,59 +124,57 @@ class Headers:
     def __repr__(self) -> str:
         return f"Headers({list(self)!r})"
 
-    def lines(self, name: str) -> list[str]:
-        """Values of all lines of that name, unsplit."""
-        key = key_of(name)
-        return [line[2] for line in self._lines if line[0] == key]
+    def keys(self) -> KeysView[str]:
+        """The names that occur, in lower case and long form."""
+        return self._values().keys()
 
     def get(self, name: str) -> str | None:
         """The first line of that name, None when there is none."""
-        key = key_of(name)
-        for line in self._lines:
-            if line[0] == key:
-                return line[2]
-        return None
+        values = self._values().get(key_of(name))
+        return values[0] if values else None
+
+    def lines(self, name: str) -> list[str]:
+        """All lines of that name, unsplit."""
+        return self._values().get(key_of(name), []).copy()
 
     def get_all(self, name: str) -> list[str]:
         """Values of that name in order; where the header is a list, lines are split at their commas.
 
-        Empty elements are left out. Raises ProtocolError for a quoted string or bracket that never closes.
+        Empty elements are left out. A line whose quotes or brackets never close comes whole.
         """
         key = key_of(name)
-        values = [line[2] for line in self._lines if line[0] == key]
+        lines = self._values().get(key, [])
         if key not in _LIST_KEYS:
-            return values
-        return [piece for value in values for piece in (split_list(value) if "," in value else (value,)) if piece]
+            return lines.copy()
+        return [value for line in lines for value in _split(line) if value]
 
     def add(self, name: str, value: str) -> None:
         """Append a line. Raises ValueError for a name that is no token and for CR, LF or NUL in the value."""
         line = _make_line(name, value)
         self._lines.append(line)
-        self._typed.pop(line[0], None)
+        self._forget(line[0])
 
     def set(self, name: str, value: str) -> None:
         """Replace all lines of that name by one, in the place of the first; append when there was none."""
         line = _make_line(name, value)
-        key = line[0]
-        self._typed.pop(key, None)
-        for index, old in enumerate(self._lines):
-            if old[0] == key:
-                self._lines[index] = line
-                self._lines[index + 1 :] = [later for later in self._lines[index + 1 :] if later[0] != key]
-                return
-        self._lines.append(line)
+        index = self._first_index(line[0])
+        self.remove(line[0])
+        self._lines.insert(len(self._lines) if index is None else index, line)
+        self._forget(line[0])
 
     def insert_first(self, name: str, value: str) -> None:
         """Put a line above all others of that name, at the very top when there was none."""
         line = _make_line(name, value)
-        self._typed.pop(line[0], None)
         self._lines.insert(self._first_index(line[0]) or 0, line)
+        self._forget(line[0])
 
     def remove(self, name: str) -> None:
         """Drop all lines of that name."""
         key = key_of(name)
-        self._typed.pop(key, None)
         self._lines = [line for line in self._lines if line[0] != key]
+        self._typed.pop(key, None)
+        if self._index is not None:
+            self._index.pop(key, None)
 
     def remove_first(self, name: str) -> None:
         """Drop the first value of that name; of a line that holds several, only its first element."""
@@ -182,12 +182,13 @@ class Headers:
         index = self._first_index(key)
         if index is None:
             return
-        self._typed.pop(key, None)
-        rest = split_list(self._lines[index][2])[1:] if key in _LIST_KEYS else []
+        _, written, value = self._lines[index]
+        rest = _split(value)[1:] if key in _LIST_KEYS else []
         if rest:
-            self._lines[index] = (key, self._lines[index][1], ", ".join(rest))
+            self._lines[index] = (key, written, ", ".join(rest))
         else:
             del self._lines[index]
+        self._forget(key)
 
     def copy(self) -> Headers:
         """A copy that changes on its own; values already parsed are shared, as they never change."""
@@ -200,21 +201,41 @@ class Headers:
         """Append the lines of that name from `other` as they came."""
         key = key_of(name)
         self._lines += [line for line in other._lines if line[0] == key]
-        self._typed.pop(key, None)
+        self._forget(key)
 
     def typed(self, key: str, parse: Callable[[Headers], T]) -> T:
         """The value that `parse` makes of the lines of `key` (lower case, long form), kept until they change."""
-        try:
-            value: T = self._typed[key]
-        except KeyError:
+        value: T | None = self._typed.get(key)
+        if value is None:
             value = self._typed[key] = parse(self)
         return value
 
+    def _values(self) -> dict[str, list[str]]:
+        index = self._index
+        if index is None:
+            index = self._index = {}
+            for key, _, value in self._lines:
+                if key in index:
+                    index[key].append(value)
+                else:
+                    index[key] = [value]
+        return index
+
     def _first_index(self, key: str) -> int | None:
-        for index, line in enumerate(self._lines):
-            if line[0] == key:
-                return index
-        return None
+        return next((index for index, line in enumerate(self._lines) if line[0] == key), None)
+
+    def _forget(self, key: str) -> None:
+        self._index = None
+        self._typed.pop(key, None)
+
+
+def _split(line: str) -> list[str]:
+    if "," not in line:
+        return [line]
+    try:
+        return split_list(line)
+    except ProtocolError:
+        return [line]
 
 
 def _unfold(lines: list[str]) -> list[str]:

@@ -7,7 +7,8 @@ not raise. Content-Length is no header here: reading takes it off, writing puts 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ivrnode.errors import ProtocolError
 from ivrnode.sip import fields
@@ -218,7 +219,7 @@ def _read_response(
         if response.status < 100:
             raise ProtocolError("Bad status")
         response.body = _cut_body(headers, body, is_stream)
-        _check_fields(response)
+        _check_fields(headers)
     except ProtocolError as error:
         raise MessageError(str(error), error.status) from None
     return response
@@ -241,7 +242,7 @@ def _read_request(
         if request.uri.scheme not in _KNOWN_SCHEMES:
             raise ProtocolError("Unsupported URI Scheme", 416)
         request.body = _cut_body(headers, body, is_stream)
-        _check_fields(request)
+        _check_fields(headers)
         if request.cseq.method != method:
             raise ProtocolError("CSeq method differs from request method")
     except ProtocolError as error:
@@ -262,7 +263,8 @@ def _is_answerable(request: Request, start_line: str) -> bool:
 def _cut_body(headers: Headers, body: bytes, is_stream: bool) -> bytes:
     """Take Content-Length off the headers and cut the body by it (RFC 3261 s18.3, s20.14)."""
     values = headers.lines("content-length")
-    headers.remove("content-length")
+    if values:
+        headers.remove("content-length")
     if len(values) > 1:
         raise ProtocolError("Several Content-Length")
     if values:
@@ -278,7 +280,14 @@ def _cut_body(headers: Headers, body: bytes, is_stream: bool) -> bytes:
     return body if length == len(body) else body[:length]
 
 
-_ACCESSORS = {
+_REQUIRED: dict[str, Callable[[Headers], Any]] = {
+    "via": fields.vias,
+    "from": fields.from_,
+    "to": fields.to,
+    "call-id": fields.call_id,
+    "cseq": fields.cseq,
+}
+_OPTIONAL: dict[str, Callable[[Headers], Any]] = {
     "contact": fields.contacts,
     "route": fields.routes,
     "record-route": fields.record_routes,
@@ -288,17 +297,12 @@ _ACCESSORS = {
 }
 
 
-def _check_fields(message: Request | Response) -> None:
+def _check_fields(headers: Headers) -> None:
     """Parse every field that has an accessor. Raises ProtocolError at the first that is wrong."""
-    headers = message.headers
-    headers.typed("via", fields.vias)
-    headers.typed("from", fields.from_)
-    headers.typed("to", fields.to)
-    headers.typed("call-id", fields.call_id)
-    headers.typed("cseq", fields.cseq)
-    for key, parse in _ACCESSORS.items():
-        if key in headers:
-            headers.typed(key, parse)
+    for key, parse in _REQUIRED.items():
+        headers.typed(key, parse)
+    for key in _OPTIONAL.keys() & headers.keys():
+        headers.typed(key, _OPTIONAL[key])
 
 
 def _has_to_tag(request: Request) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ivrnode.errors import ProtocolError
-from ivrnode.sip.grammar import WHITESPACE, is_token, parse_number
+from ivrnode.sip.grammar import WHITESPACE, is_token
 from ivrnode.sip.host import parse_host_port, write_host_port
 from ivrnode.sip.parameters import Parameters, find_parameter, parse_parameters, replace_parameter, write_parameters
 
@@ -26,18 +26,13 @@ class Via:
     def parse(cls, text: str) -> Via:
         """Read one value; blanks around slashes, colon and semicolons are allowed. Raises ProtocolError."""
         hop, semicolon, tail = text.partition(";")
-        pieces = hop.split("/", 2)
-        if len(pieces) != 3:
-            raise ProtocolError("Bad Via")
-        name, version, where = [piece.strip(WHITESPACE) for piece in pieces]
+        name, version, where = _split_slashes(hop)
         transport, _, sent_by = where.replace("\t", " ").partition(" ")
-        if not is_token(name) or not is_token(version) or not is_token(transport):
-            raise ProtocolError("Bad Via protocol")
+        if not is_token(transport):
+            raise ProtocolError("Bad Via transport")
         host, port = parse_host_port(sent_by.strip(WHITESPACE))
         parameters = parse_parameters(tail) if semicolon else ()
-        via = cls(f"{name.upper()}/{version}", transport.upper(), host, port, parameters)
-        via.rport  # noqa: B018  a port out of range is found here, not by whoever asks later
-        return via
+        return cls(f"{name}/{version}", transport.upper(), host, port, parameters)
 
     def __str__(self) -> str:
         sent_by = write_host_port(self.host, self.port)
@@ -56,8 +51,8 @@ class Via:
     @property
     def rport(self) -> int | None:
         """Port that the request came from; None also while it is only asked for (`parameter("rport")` is "" then)."""
-        rport = find_parameter(self.parameters, "rport")
-        return parse_number(rport, 65535, "rport") if rport else None
+        rport = find_parameter(self.parameters, "rport") or ""
+        return int(rport) if rport.isdigit() and rport.isascii() and len(rport) <= 5 else None
 
     def parameter(self, name: str) -> str | None:
         """Value of the parameter as written; "" for a name alone such as `rport`, None when there is none."""
@@ -66,3 +61,13 @@ class Via:
     def with_parameter(self, name: str, value: str | None) -> Via:
         parameters = replace_parameter(self.parameters, name, value)
         return Via(self.protocol, self.transport, self.host, self.port, parameters)
+
+
+def _split_slashes(hop: str) -> tuple[str, str, str]:
+    """Protocol name, version, and what follows the second slash."""
+    if hop.startswith("SIP/2.0/"):
+        return "SIP", "2.0", hop[8:].lstrip(WHITESPACE)
+    pieces = [piece.strip(WHITESPACE) for piece in hop.split("/", 2)]
+    if len(pieces) != 3 or not is_token(pieces[0]) or not is_token(pieces[1]):
+        raise ProtocolError("Bad Via protocol")
+    return pieces[0].upper(), pieces[1], pieces[2]
