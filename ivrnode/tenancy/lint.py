@@ -95,7 +95,7 @@ def _refusals(tree: ast.Module, imports: Collection[str]) -> Iterator[tuple[ast.
 
 def _is_allowed(module: str, imports: Collection[str]) -> bool:
     parts = module.split(".")
-    return any(".".join(parts[:count]) in imports for count in range(1, len(parts) + 1))
+    return parts[0] == "__future__" or any(".".join(parts[:count]) in imports for count in range(1, len(parts) + 1))
 
 
 def _not_allowed(module: str) -> str:

@@ -47,18 +47,22 @@ class Templates:
         folder = self._folder / tenant if tenant else self._folder
         return (folder / "nodes" / node if node else folder) / TEMPLATE_FILE
 
-    def find(self, tenant: str, node: str) -> Template:
-        """The template that the next call to `node` runs."""
-        return next(template for template in self.tiers(tenant, node) if template is not None)
+    def find(self, tenant: str = "", node: str = "") -> Template:
+        """The template that the next call there runs."""
+        for tier, path in self.places(tenant, node):
+            if template := self._load(tier, path):
+                return template
+        missing = ScriptError("the package is not complete: install it again", file=str(DEFAULT_TEMPLATE))
+        return Template("default", DEFAULT_TEMPLATE, "", missing)
 
-    def tiers(self, tenant: str = "", node: str = "") -> Iterator[Template | None]:
-        """Nearest first; None for an empty tier. The package default ends it."""
+    def places(self, tenant: str = "", node: str = "") -> Iterator[tuple[str, Path]]:
+        """The tiers that count there and their files, nearest first."""
         if node:
-            yield self._load("node", self.path(tenant, node))
+            yield "node", self.path(tenant, node)
         if tenant:
-            yield self._load("tenant", self.path(tenant))
-        yield self._load("system", self.path())
-        yield self._load("default", DEFAULT_TEMPLATE) or Template("default", DEFAULT_TEMPLATE, "")
+            yield "tenant", self.path(tenant)
+        yield "system", self.path()
+        yield "default", DEFAULT_TEMPLATE
 
     def save(self, text: str, tenant: str = "", node: str = "") -> Path:
         """Put `text` into the tier, at once and whole. Raises ScriptError, with line and column, for a faulty one."""
