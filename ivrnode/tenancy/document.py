@@ -172,7 +172,7 @@ class Document:
         if rule.choices and value not in rule.choices:
             raise self._wrong(value, " or ".join(f'"{choice}"' for choice in rule.choices), path, rule.is_secret)
         if not isinstance(value, str) and not rule.low <= value <= rule.high:
-            raise self._wrong(value, f"from {rule.low:g} to {rule.high:g}", path, rule.is_secret)
+            raise self._wrong(value, f"from {rule.low} to {rule.high}", path, rule.is_secret)
         if hint is Path:
             if not value or "\0" in value:
                 raise self._wrong(value, "the path of a file or folder", path, rule.is_secret)
@@ -220,7 +220,7 @@ def line_of(text: str, path: Sequence[str]) -> int:
     lines before it. The first such end is found by halving, the beginning by stepping back over lines that are no end
     of a statement (a text or list of several lines).
     """
-    lines = text.split("\n")
+    lines = text.replace("\r\n", "\n").split("\n")
 
     def holds(count: int) -> bool | None:
         """Whether the first `count` lines hold the path; None when they end inside a statement."""
@@ -272,5 +272,8 @@ def _shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, dict):
         return "a table"
-    text = f'"{value}"' if isinstance(value, str) else str(value)
+    if isinstance(value, list):
+        text = f"[{', '.join(map(_shown, value))}]"
+    else:
+        text = f'"{value}"' if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else text[:57] + "..."
