@@ -92,9 +92,9 @@ class IncomingOffer:
         if body:
             response.headers.add("Content-Type", SDP)
             response.body = body
+        self._transaction.respond(response, now)
         if status >= 200:
             self.stop()
-        self._transaction.respond(response, now)
 
 
 class IncomingInvite(IncomingOffer):

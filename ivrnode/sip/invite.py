@@ -39,6 +39,7 @@ from ivrnode.sip.events import (
     Rejected,
 )
 from ivrnode.sip.flow import Flow
+from ivrnode.sip.headers import Headers
 from ivrnode.sip.incoming_invite import IncomingInvite, IncomingOffer
 from ivrnode.sip.message import Request, Response
 from ivrnode.sip.multipart import SDP
@@ -130,8 +131,11 @@ class InviteSession:
             self._try_reinvite(now)
 
     def hangup(self, now: float, headers: Iterable[tuple[str, str]] = ()) -> None:
-        """End the session in whatever state it is, once: final response 480, CANCEL or BYE, carrying `headers`."""
-        self._bye_headers = self._bye_headers or tuple(headers)
+        """End the session in whatever state it is, once: final response 480, CANCEL or BYE, carrying `headers`.
+
+        Raises ValueError, and does nothing, for CR, LF or NUL in `headers`.
+        """
+        self._bye_headers = self._bye_headers or tuple(Headers(headers))
         match self.state:
             case SessionState.INVITED:
                 self.reject(480, now, headers=self._bye_headers)

@@ -222,10 +222,14 @@ class Transaction:
         self._step("flow_closed", now)
 
     def start(self, now: float) -> None:
+        """Enter the first state."""
         self._step("start", now)
 
-    def _step(self, entry: str, now: float, message: Request | Response | None = None) -> bool:
-        """Take the table's row for `entry`. Returns False when the state absorbs it."""
+    def _step(self, entry: str, now: float, message: Response | bytes | None = None) -> bool:
+        """Take the table's row for `entry`, which `message` came with (or is to be sent with, as bytes).
+
+        Returns False when the state absorbs it.
+        """
         row = self._table.get((self.state, entry))
         if row is None:
             return False
@@ -256,14 +260,14 @@ class Transaction:
 
     # Actions: (message, now), named by the tables.
 
-    def _send(self, message: Request | Response, now: float) -> None:
-        self._last = bytes(message)
+    def _send(self, message: bytes, now: float) -> None:
+        self._last = message
+        self._wire.send(message, self.flow)
+
+    def _repeat(self, message: Response | bytes | None, now: float) -> None:
         self._wire.send(self._last, self.flow)
 
-    def _repeat(self, message: Request | Response | None, now: float) -> None:
-        self._wire.send(self._last, self.flow)
-
-    def _drop(self, message: Request | Response | None, now: float) -> None:
+    def _drop(self, message: Response | bytes | None, now: float) -> None:
         self._last = b""
 
 
@@ -290,10 +294,13 @@ class ServerTransaction(Transaction):
         return self._step("ack", now) or self.state is State.CONFIRMED
 
     def respond(self, response: Response, now: float) -> None:
-        """Send `response`. A final one after a final one is dropped: the first stands."""
-        if response.status > 100:
-            self._request = None
-        self._step(status_class(response.status), now, response)
+        """Send `response`. A final one after a final one is dropped: the first stands.
+
+        Raises ValueError, and does nothing, for CR, LF or NUL in it.
+        """
+        data = bytes(response)
+        self._request = None
+        self._step(status_class(response.status), now, data)
 
     def repeat_provisional(self, now: float) -> None:
         """Send the last provisional response again, as a repeat of the request would."""
@@ -307,9 +314,9 @@ class ServerTransaction(Transaction):
         self.owner = None
         self._wire.forget_server(self)
 
-    def _send_trying(self, message: Request | Response | None, now: float) -> None:
+    def _send_trying(self, message: Response | bytes | None, now: float) -> None:
         if self._request is not None:
-            self._send(self._request.response(100), now)
+            self._send(bytes(self._request.response(100)), now)
             self._request = None
 
 
@@ -326,7 +333,8 @@ class ClientTransaction(Transaction):
         self.owner: ClientOwner | None = owner
 
     def start(self, now: float) -> None:
-        self._step("start", now, self._request)
+        if self._request is not None:
+            self._step("start", now, bytes(self._request))
 
     def response_received(self, response: Response, now: float) -> None:
         self._step(status_class(response.status), now, response)
@@ -347,19 +355,19 @@ class ClientTransaction(Transaction):
 
     def _send_ack(self, message: Response, now: float) -> None:
         if self._request is not None:
-            self._send(_acknowledgement(self._request, message), now)
+            self._send(bytes(_acknowledgement(self._request, message)), now)
 
-    def _time_out(self, message: Response | None, now: float) -> None:
+    def _time_out(self, message: Response | bytes | None, now: float) -> None:
         self._fail(408, now)
 
-    def _lose_flow(self, message: Response | None, now: float) -> None:
+    def _lose_flow(self, message: Response | bytes | None, now: float) -> None:
         self._fail(503, now)
 
     def _fail(self, status: int, now: float) -> None:
         if self._request is not None:
             self._pass_up(self._request.response(status), now)
 
-    def _slow_down(self, message: Response | None, now: float) -> None:
+    def _slow_down(self, message: Response | bytes | None, now: float) -> None:
         self._interval = T2
 
 

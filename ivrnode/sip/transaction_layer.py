@@ -90,13 +90,16 @@ class TransactionLayer:
     def send_request(
         self, request: Request, flow: Flow, owner: ClientOwner, now: float, branch: str = ""
     ) -> ClientTransaction:
-        """Put our Via on `request` and send it in a new transaction. `branch` is given for CANCEL only."""
+        """Put our Via on `request` and send it in a new transaction. `branch` is given for CANCEL only.
+
+        Raises ValueError, and sends nothing, for CR, LF or NUL in the request.
+        """
         branch = branch or self._new_branch()
         request.headers.insert_first("Via", self._via(flow, branch))
         transaction = ClientTransaction(self, request, (branch, request.method), flow, owner)
+        transaction.start(now)
         self._clients[transaction.key] = transaction
         self._watch(transaction)
-        transaction.start(now)
         return transaction
 
     def send_ack(self, ack: Request, flow: Flow) -> bytes:

@@ -133,8 +133,8 @@ class UserAgent:
         request.body = body
         tag = request.from_.tag or ""
         session = InviteSession(self, request, flow, local_tag=tag, is_incoming=False, credentials=credentials)
-        self._add_session(session)
         session.start(request, now)
+        self._add_session(session)
         return session
 
     def register(
