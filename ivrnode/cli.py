@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _ROOM = Path(__file__).parent
-_ELSEWHERE = {"realtime": "realtime.command"}
 
 
 class CommandFolder(click.Group):
@@ -81,8 +80,7 @@ def _load_config(ctx: click.Context, param: click.Parameter, value: Path | None)
 
 def _modules() -> dict[str, str]:
     """Command -> module below `ivrnode`."""
-    files = {path.stem: f"commands.{path.stem}" for path in (_ROOM / "commands").glob("[!_]*.py")}
-    return files | {name: module for name, module in _ELSEWHERE.items() if _file(module).exists()}
+    return {path.stem: f"commands.{path.stem}" for path in (_ROOM / "commands").glob("[!_]*.py")}
 
 
 def _file(module: str) -> Path:
