@@ -32,7 +32,7 @@ MAX_REDIRECTS = 3
 
 
 class SocketListener(Interface):
-    """What happens to a script's sockets. After `open`: at most one `socket_failed`; last, exactly one `socket_closed`."""
+    """What happens to a script's sockets. After `open`: at most one `socket_failed`, and one `socket_closed`, last."""
 
     def socket_opened(self, key: Key, subprotocol: str) -> None: ...
     def socket_message(self, key: Key, data: str | bytes) -> None: ...
@@ -128,7 +128,7 @@ class WebsocketClients:
                 except RedirectError as redirect:
                     request = request.redirected(redirect.location)
                 finally:
-                    if not client.is_open:
+                    if not opened.is_opened:
                         client.abort()
         raise ProtocolError(f"more than {MAX_REDIRECTS} redirects")
 
@@ -193,7 +193,7 @@ class _Socket:
         self._key = key
         self._listener = listener
         self._forget = forget
-        self._is_opened = False
+        self.is_opened = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self, connecting: Coroutine[None, None, None], timeout: float) -> None:
@@ -201,13 +201,13 @@ class _Socket:
         self._task.add_done_callback(lambda task: self._connected(task, timeout))
 
     def close(self, code: int, reason: str) -> None:
-        if self._is_opened and self.client is not None:
+        if self.is_opened and self.client is not None:
             self.client.close(code, reason)
         else:
             self.abort()
 
     def abort(self) -> None:
-        if not self._is_opened and self._task is not None:
+        if not self.is_opened and self._task is not None:
             self._task.cancel()
         elif self.client is not None:
             self.client.abort()
@@ -217,7 +217,7 @@ class _Socket:
 
     def _connected(self, task: asyncio.Task[None], timeout: float) -> None:
         error = None if task.cancelled() else task.exception()
-        if self._is_opened:  # at the very moment of a time-out or an abort: the connection tells how it went on
+        if self.is_opened:  # at the very moment of a time-out or an abort: the connection tells how it went on
             return
         if error is not None:
             self.failed(_explain(error, timeout))
@@ -228,7 +228,7 @@ class _Socket:
     # ClientListener
 
     def opened(self, subprotocol: str) -> None:
-        self._is_opened = True
+        self.is_opened = True
         self._tell(self._listener.socket_opened, subprotocol)
 
     def message(self, data: str | bytes) -> None:
@@ -278,5 +278,7 @@ def _explain(error: BaseException, timeout: float) -> str:
             return f"host name: {error.strerror}"
         case OSError() if error.errno:
             return os.strerror(error.errno).lower()
+        case ConnectionError():  # in the TLS handshake, by a server that speaks none
+            return "the server ended the connection"
         case _:
             return "cannot connect"
