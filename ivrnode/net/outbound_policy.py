@@ -3,7 +3,7 @@
 A script names a host; what counts is the address. So the name is resolved here, every address is judged, and the
 caller connects to an address that passed, never to the name again: a name that answers differently the second time
 (DNS rebinding) gains nothing. Special-purpose addresses: RFC 6890; carrier NAT: RFC 6598; IPv4 inside IPv6: RFC 4291
-s2.5.5 (mapped), RFC 3056 (6to4), RFC 6052 (NAT64).
+s2.5.5 (mapped), RFC 6052 (NAT64); 6to4 is closed altogether (deprecated by RFC 7526).
 """
 
 from __future__ import annotations
@@ -99,9 +99,7 @@ def is_public(address: IpAddress) -> bool:
             return is_public(address.ipv4_mapped)
         if address in _NAT64:
             return is_public(ipaddress.IPv4Address(address.packed[12:]))
-        if address in _SIX_TO_FOUR:
-            return is_public(ipaddress.IPv4Address(address.packed[2:6]))
-        if address not in _GLOBAL_UNICAST:
+        if address not in _GLOBAL_UNICAST or address in _SIX_TO_FOUR:
             return False
     return address.is_global and not address.is_multicast
 
