@@ -224,7 +224,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Totals of a leg, sent with `Closed` just before it. Jitter in ms (RFC 3550 s6.4.1), loss in packets."""
+    """Totals of a leg, sent with `Closed` just before it. Jitter in ms (RFC 3550 s6.4.1), loss in packets.
+
+    `packets_garbage`: what came to its ports and was no packet of its far end."""
 
     leg: int
     packets_sent: int
@@ -235,6 +237,7 @@ class Statistics:
     jitter_ms: float
     remote_jitter_ms: float
     remote_lost: int
+    packets_garbage: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,3 +260,23 @@ Event = (
     | Statistics
     | Closed
 )
+
+
+# Not of a leg, and so no Event: how well the engine keeps time.
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """Every 5 s while a leg is open, about the time since the last one.
+
+    `late_*_ms`: how long after its time a turn of the wheel began. `skipped_frames`: frames of 20 ms that no packet
+    was sent for, because the turn came too late. `garbage`: packets dropped, of all legs.
+    """
+
+    legs: int
+    turns: int
+    skipped_frames: int
+    late_p50_ms: float
+    late_p99_ms: float
+    late_max_ms: float
+    garbage: int

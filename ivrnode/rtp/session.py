@@ -14,7 +14,7 @@ import random
 
 from ivrnode.errors import ProtocolError
 from ivrnode.rtp import rtcp
-from ivrnode.rtp.packet import HEADER, MARKER, VERSION_2, RtpPacket
+from ivrnode.rtp.packet import HEADER, MARKER, VERSION_2, RtpPacket, is_rtcp
 from ivrnode.rtp.source import CLOCK_RATE, Source
 
 Address = tuple[str, int]
@@ -106,7 +106,10 @@ class RtpSession:
             return None
         payload_type, sequence_number, timestamp, ssrc, _, _ = packet
         if payload_type not in self._types:
-            self.garbage += 1
+            if is_rtcp(data):  # a far end that multiplexes without asking (RFC 5761)
+                self.receive_rtcp(data, address, now)
+            else:
+                self.garbage += 1
             return None
         source = self.source
         if source is None or ssrc != source.ssrc or address != self._latched or self._moved_at is not None:

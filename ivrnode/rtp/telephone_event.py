@@ -74,8 +74,8 @@ class DigitSender:
         self._frame = 0
 
     def add(self, digits: str) -> None:
-        """Raises ValueError for what is no key."""
-        self._waiting.extend(DIGITS.index(digit) for digit in digits.upper())
+        """What is no key is left out."""
+        self._waiting.extend(DIGITS.index(digit) for digit in digits.upper() if digit in DIGITS)
 
     @property
     def is_busy(self) -> bool:

@@ -1,0 +1,297 @@
+"""One leg: an RTP session with its playout and its tap. All that happens every 20 ms happens in `tick`.
+
+    packet_received -> RtpSession.receive ─┬─> JitterBuffer ─┐
+                                           └─> DigitReceiver ─> Digit
+    tick ─┬─ Playout.next_frame -> RtpSession.packet -> send
+          └─ JitterBuffer.next_frame ─> Tap ─> Audio
+                                    └─> Recorder ─> Recorded
+
+Silence is sent while nothing is to be heard, so the far end's clock and NAT stay alive; on hold nothing is sent and
+the playout stands still.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from ivrnode.audio.format import WIRE_FORMATS, AudioFormat
+from ivrnode.errors import ProtocolError
+from ivrnode.media import messages
+from ivrnode.media.messages import Address, Event
+from ivrnode.media.playout import Playout
+from ivrnode.media.ports import PortPair
+from ivrnode.media.quiet import quiet_test
+from ivrnode.media.recorder import Recorder
+from ivrnode.media.tap import FRAME_MS, Tap
+from ivrnode.rtp.jitter import FRAME, JitterBuffer
+from ivrnode.rtp.packet import RtpPacket
+from ivrnode.rtp.session import RtpSession
+from ivrnode.rtp.telephone_event import DigitReceiver, DigitSender
+
+_FIRST_PACKET_WAIT = 0.3
+_RTCP_INTERVAL = 5.0
+_NO_RTP = 10
+_MAX_SKIPPED_HEARD = 50  # frames
+_COMFORT_NOISE = 13  # RFC 3389: heard as silence
+_SENDING = ("sendrecv", "sendonly")
+_RECEIVING = ("sendrecv", "recvonly")
+
+
+class Leg:
+    """Doors: `packet_received`, `rtcp_received`, `tick`, `skip` and one method per command. Events go to `emit`."""
+
+    def __init__(self, number: int, emit: Callable[[Event], None], ids: random.Random) -> None:
+        self.number = number
+        self._emit, self._ids = emit, ids
+        self._wire = WIRE_FORMATS["PCMU"]
+        self._silence = self._wire.silence(FRAME_MS)
+        self.session = RtpSession(ids)
+        self.playout = Playout(number, self._wire, emit)
+        self._jitter = JitterBuffer(self._silence[:1], quiet_test(self._wire.codec))
+        self._digits_in, self._digits_out = DigitReceiver(), DigitSender()
+        self._digit_type: int | None = None
+        self._digit_timestamp = 0
+        self._audio_type = -1
+        self._ssrc = -1
+        self._tap: Tap | None = None
+        self._recorder: Recorder | None = None
+        self._is_listening = False
+        self._repeat = self._silence  # what stands in for the next lost frame
+        self._may_send = self._may_hear = False
+        self._may_play = self._has_started = self._has_heard = False
+        self._play_at = self._rtcp_at = self._no_rtp_at = float("inf")
+        self._chore_at = float("inf")
+        self._silent_since = 0.0
+        self._no_rtp_seconds = 0
+        self._unsent = 0
+        self._ports: PortPair | None = None
+
+    def attach(self, ports: PortPair) -> None:
+        self._ports = ports
+        self._send = ports.send_rtp
+
+    # Packets.
+
+    def packet_received(self, data: bytes, address: Address, now: float) -> None:
+        packet = self.session.receive(data, address, now)
+        if packet is None:
+            return
+        if not self._has_heard:
+            self._first_packet()
+        if packet.payload_type == self._audio_type:
+            if self._is_listening:
+                if packet.ssrc != self._ssrc:
+                    self._source_changed(packet.ssrc)
+                self._jitter.put(packet.timestamp, packet.payload)
+        elif packet.payload_type == self._digit_type:
+            self._digit_received(packet)
+
+    def rtcp_received(self, data: bytes, address: Address, now: float) -> None:
+        self.session.receive_rtcp(data, address, now)
+
+    def _first_packet(self) -> None:
+        self._has_heard = True
+        self._may_play = self._has_started
+        self._emit(messages.FirstPacket(self.number))
+
+    def _digit_received(self, packet: RtpPacket) -> None:
+        if packet.ssrc != self._ssrc:
+            self._source_changed(packet.ssrc)
+        try:
+            digit = self._digits_in.receive(packet.timestamp, packet.payload)
+        except ProtocolError:
+            self.session.garbage += 1
+            return
+        if digit:
+            self._emit(messages.Digit(self.number, digit))
+
+    def _source_changed(self, ssrc: int) -> None:
+        self._ssrc = ssrc
+        self._jitter.restart()
+        self._digits_in = DigitReceiver()
+
+    # Every 20 ms.
+
+    def tick(self, now: float) -> None:
+        if now >= self._chore_at:
+            self._do_chores(now)
+        session, said = self.session, self._silence
+        target = session.target
+        if target is None or not self._may_send:
+            session.skip(FRAME)
+        elif self._digits_out.is_busy:
+            self._send_digit(target)
+        else:
+            if self._may_play:
+                said = self.playout.next_frame() or said
+            try:
+                self._send(session.packet(said), target)
+            except OSError:
+                self._unsent += 1
+        if self._is_listening:
+            self._hear(said)
+
+    def skip(self, frames: int, now: float) -> None:
+        """The engine came too late for so many frames: nothing is sent for them, what was heard stays whole."""
+        self.session.skip(frames * FRAME)
+        if self._is_listening:
+            for _ in range(min(frames, _MAX_SKIPPED_HEARD)):
+                self._hear(self._silence)
+
+    def _hear(self, said: bytes) -> None:
+        heard = self._jitter.next_frame()
+        if heard is None:  # the last frame once more, then silence
+            heard, self._repeat = self._repeat, self._silence
+        else:
+            self._repeat = heard
+        if self._tap is not None:
+            chunk = self._tap.feed(heard)
+            if chunk:
+                self._emit(messages.Audio(self.number, chunk))
+        if self._recorder is not None:
+            self._recorder.feed(heard, said)
+
+    def _send_digit(self, target: Address) -> None:
+        payloads = self._digits_out.next_frame()
+        is_first = self._digits_out.is_first
+        if is_first:
+            self._digit_timestamp = self.session.timestamp
+        for payload in payloads:
+            packet = self.session.event_packet(self._digit_type or 0, payload, self._digit_timestamp, is_first=is_first)
+            self._try(self._send, packet, target)
+        if payloads:
+            self.session.skip(FRAME)
+        else:
+            self._try(self._send, self.session.packet(self._silence), target)
+
+    def _try(self, send: Callable[[bytes, Address], object], data: bytes, target: Address | None) -> None:
+        if target is not None:
+            try:
+                send(data, target)
+            except OSError:
+                self._unsent += 1
+
+    # Now and then.
+
+    def _do_chores(self, now: float) -> None:
+        if now >= self._play_at:
+            self._may_play, self._play_at = True, float("inf")
+        if now >= self._rtcp_at:
+            self._rtcp_at = now + self._rtcp_interval()
+            if self._ports is not None:
+                self._try(self._ports.send_rtcp, self.session.report(now), self.session.rtcp_target)
+        if now >= self._no_rtp_at:
+            self._check_silence(now)
+        self._chore_at = min(self._play_at, self._rtcp_at, self._no_rtp_at)
+
+    def _rtcp_interval(self) -> float:
+        return _RTCP_INTERVAL * self._ids.uniform(0.5, 1.5)  # RFC 3550 s6.3.1: never in step
+
+    def _check_silence(self, now: float) -> None:
+        """Told at 10 s without a packet, and again every further 10 s."""
+        heard_at = self.session.heard_at
+        if heard_at is not None and heard_at > self._silent_since:
+            self._silent_since, self._no_rtp_seconds = heard_at, 0
+        if now - self._silent_since >= self._no_rtp_seconds + _NO_RTP:
+            self._no_rtp_seconds += _NO_RTP
+            self._emit(messages.NoRtp(self.number, self._no_rtp_seconds))
+        self._no_rtp_at = self._silent_since + self._no_rtp_seconds + _NO_RTP
+
+    def _wait_for_rtp(self, now: float) -> None:
+        self._silent_since, self._no_rtp_seconds = now, 0
+        self._no_rtp_at = now + _NO_RTP if self._may_hear else float("inf")
+
+    # Commands.
+
+    def connect(self, command: messages.Connect, now: float) -> None:
+        wire = WIRE_FORMATS[command.codec]
+        if wire != self._wire:
+            self._change_wire(wire)
+        if self._audio_type < 0:
+            self._rtcp_at = now + self._rtcp_interval() / 2  # RFC 3550 s6.2: the first one comes sooner
+        self._audio_type, self._digit_type = command.payload_type, command.digit_payload_type
+        others = {_COMFORT_NOISE} if self._digit_type is None else {_COMFORT_NOISE, self._digit_type}
+        self.session.connect(command.remote, self._audio_type, frozenset(others), now)
+        could_hear, self._may_hear = self._may_hear, command.direction in _RECEIVING
+        self._may_send = command.direction in _SENDING
+        if could_hear != self._may_hear:
+            self._wait_for_rtp(now)
+        self._chore_at = now
+
+    def _change_wire(self, wire: AudioFormat) -> None:
+        self._wire, self._silence = wire, wire.silence(FRAME_MS)
+        self._repeat = self._silence
+        self.playout.change_wire(wire)
+        old, self._jitter = self._jitter, JitterBuffer(self._silence[:1], quiet_test(wire.codec))
+        self._jitter.late, self._jitter.concealed = old.late, old.concealed
+        if self._tap is not None:
+            self._tap.change_source(wire)
+        if self._recorder is not None:
+            self._recorder.change_source(wire)
+
+    def start(self, now: float) -> None:
+        if not self._has_started:
+            self._has_started = True
+            self._may_play = self._has_heard
+            self._play_at = now + _FIRST_PACKET_WAIT
+            self._chore_at = min(self._chore_at, self._play_at)
+
+    def stream(self, target: AudioFormat, interval_ms: int) -> None:
+        self._tap = Tap(self._wire, target, interval_ms)
+        self._listen()
+
+    def stop_stream(self) -> None:
+        if self._tap is not None:
+            rest = self._tap.stop()
+            if rest:
+                self._emit(messages.Audio(self.number, rest))
+            self._tap = None
+            self._listen()
+
+    def record(self, is_on: bool) -> None:
+        if is_on and self._recorder is None:
+            self._recorder = Recorder(self.number, self._wire, self._emit)
+        elif not is_on and self._recorder is not None:
+            self._recorder.stop()
+            self._recorder = None
+        self._listen()
+
+    def _listen(self) -> None:
+        """The jitter buffer runs only while somebody listens."""
+        was_listening = self._is_listening
+        self._is_listening = self._tap is not None or self._recorder is not None
+        if self._is_listening and not was_listening:
+            self._jitter.restart()
+            self._repeat = self._silence
+
+    def send_digits(self, digits: str) -> None:
+        """Dropped when no telephone-event was agreed on."""
+        if self._digit_type is not None:
+            self._digits_out.add(digits)
+
+    def close(self, now: float) -> None:
+        self.stop_stream()
+        self.record(is_on=False)
+        self.playout.mute()
+        if self._ports is not None:
+            if self._audio_type >= 0:
+                self._try(self._ports.send_rtcp, self.session.goodbye(now), self.session.rtcp_target)
+            self._ports.close()
+        self._emit(self._statistics())
+        self._emit(messages.Closed(self.number))
+
+    def _statistics(self) -> messages.Statistics:
+        session = self.session
+        return messages.Statistics(
+            self.number,
+            packets_sent=session.packets_sent - self._unsent,
+            packets_received=session.packets_received,
+            packets_lost=session.packets_lost,
+            packets_late=self._jitter.late,
+            concealed=self._jitter.concealed,
+            jitter_ms=session.jitter_ms,
+            remote_jitter_ms=session.remote_jitter_ms,
+            remote_lost=session.remote_lost,
+            packets_garbage=session.garbage,
+        )

@@ -1,0 +1,124 @@
+"""The media process: the engine with an interpreter of its own, so that nothing elsewhere can make it late.
+
+    core <══ socketpair, frames of net/media_frames ══> this loop ── Engine ── RTP ports
+
+One loop without asyncio: wait for packets, commands or the next turn of the wheel. It ends when the core's end of the
+socketpair does.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from contextlib import suppress
+
+from ivrnode.media.engine import Engine
+from ivrnode.media.messages import Audio, Recorded
+from ivrnode.net.media_frames import Decoder, Message, encode
+from ivrnode.net.rtp_ports import RtpPorts
+
+READY = b"ready\n"
+_NICENESS = -10
+_READ_SIZE = 65_536
+_MAX_BACKLOG = 64 << 20
+_COLLECT_INTERVAL = 2.0
+_TURN = 0.005
+
+
+class MediaProcess:
+    def __init__(self, core: socket.socket, ports: tuple[int, int]) -> None:
+        self._core = core
+        self._rtp_ports = RtpPorts(ports)
+        self._rtp_ports.watch(core.fileno())
+        self._engine = Engine(self._rtp_ports.bind, random.Random(os.urandom(16)))
+        self._decoder = Decoder()
+        self._commands: deque[Message] = deque()
+        self._unsent = bytearray()
+        self._is_running = True
+        self._collect_at = 0.0
+
+    def run(self) -> None:
+        self._core.sendall(READY)
+        self._core.setblocking(False)
+        # What is here now lives as long as the process: never look at it again.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        while self._is_running:
+            if self._rtp_ports.receive(self._wait()):
+                self._read_core()
+            self._obey()
+            self._engine.tick(time.monotonic())
+            self._tell()
+        self._engine.close(time.monotonic())
+        self._rtp_ports.close()
+
+    def _wait(self) -> float:
+        """How long the loop may sleep in epoll, which counts in milliseconds and rounds up."""
+        if self._commands:
+            return 0
+        due = self._engine.next_tick
+        if due is None:
+            return _TURN if self._unsent else -1
+        now = time.monotonic()
+        spare = due - now
+        if spare < 0.001:
+            if spare > 0:
+                time.sleep(spare)
+            return 0
+        if now >= self._collect_at:
+            self._collect_at = now + _COLLECT_INTERVAL
+            gc.collect(1)
+        return int(spare * 1000) / 1000
+
+    def _read_core(self) -> None:
+        with suppress(BlockingIOError):
+            data = self._core.recv(_READ_SIZE)
+            if not data:
+                self._is_running = False
+            self._commands.extend(self._decoder.feed(data))
+
+    def _obey(self) -> None:
+        """As many commands as fit before the next turn of the wheel."""
+        while self._commands:
+            now = time.monotonic()
+            self._engine.command(self._commands.popleft(), now)  # type: ignore[arg-type]  # the core sends no events
+            due = self._engine.next_tick
+            if due is not None and due <= now:
+                return
+
+    def _tell(self) -> None:
+        events = self._engine.events()
+        if not events and not self._unsent:
+            return
+        if len(self._unsent) > _MAX_BACKLOG:  # the core hangs: sound is of no use to it any more
+            events = [event for event in events if not isinstance(event, Audio | Recorded)]
+        self._unsent += b"".join(map(encode, events))
+        try:
+            sent = self._core.send(self._unsent)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._is_running = False
+            return
+        del self._unsent[:sent]
+
+
+def main() -> None:
+    """Arguments: the socketpair's descriptor, lowest and highest RTP port."""
+    descriptor, low, high = map(int, sys.argv[1:4])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the core, which then lets this process end
+    with suppress(OSError):
+        os.nice(_NICENESS)
+    with socket.socket(fileno=descriptor) as core:
+        MediaProcess(core, (low, high)).run()
+
+
+if __name__ == "__main__":
+    main()
