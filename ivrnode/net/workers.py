@@ -1,0 +1,344 @@
+"""The workers of all scripts: a pool of locked-down processes, one per call, with a watchdog over them.
+
+    run ──> from the pool, or a fresh fork ──READY──> Boot ──> events, actions ──> exactly one script_ended
+                                   │                     │
+                            2 s, then start_failed    watchdog, every 20 ms: CPU for one event; the grace after HungUp
+
+The zygote forks and reaps; what a worker says comes straight over its own socket pair. Kills go by pidfd, so a reused
+process number is never hit. The rules a script must keep are `script/host.py`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections import deque
+from dataclasses import asdict
+from typing import Protocol
+
+from ivrnode.errors import ConfigError, ScriptError, StateError
+from ivrnode.net.walls import Walls, probe
+from ivrnode.net.zygote import Zygote
+from ivrnode.script.end import ScriptEnd
+from ivrnode.script.host import ScriptHost
+from ivrnode.script.limits import Limits
+from ivrnode.script.messages import Action, Boot, Event, HungUp, Ready
+
+_TICK = 0.02
+_POOL = 4
+_LIMITS = Limits()
+_PAUSE = 1.0  # seconds before the next try when a zygote or an idle worker died by itself
+_RECEIVE = 256 * 1024
+# The range that systemd keeps for users without a name; below 65536 it also exists in most containers.
+_FIRST_UID, _UIDS = 61184, 4336
+_CPU_CLOCK = 2  # CPUCLOCK_SCHED in a clock id made from a process number, see clock_getcpuclockid(3)
+
+
+class ScriptListener(Protocol):
+    def script_action(self, call: str, action: Action) -> None: ...
+
+    def script_ended(self, call: str, end: ScriptEnd) -> None:
+        """Exactly once per `run`, and last."""
+
+
+class _Worker:
+    """One process. `call` is "" while it idles in the pool; `end` is set once its end is decided."""
+
+    def __init__(self, serial: int, uid: int, sock: socket.socket, limits: Limits) -> None:
+        self.serial, self.uid, self.sock = serial, uid, sock
+        self.host = ScriptHost(limits)
+        self.call = ""
+        self.pid, self.pidfd = 0, -1
+        self.unsent = memoryview(b"")
+        self.deadline = 0.0  # to be READY, later for the grace; 0: none
+        self.end: ScriptEnd | None = None
+        self.watched = 0  # number of the event under the watchdog's eye
+        self.cpu = 0.0  # and the worker's CPU clock when that began
+
+    def kill(self) -> None:
+        if self.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):  # dead already, its report is on the way
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+
+class ScriptWorkers:
+    """Runs scripts. All methods are called in the loop that `start` ran in; none of them blocks it."""
+
+    def __init__(
+        self, listener: ScriptListener, limits: Limits = _LIMITS, is_unsafe: bool = False, pool: int = _POOL
+    ) -> None:
+        self._listener, self._limits, self._is_unsafe = listener, limits, is_unsafe
+        self._pool_size = pool
+        self._request_limits = {
+            name: value
+            for name, value in asdict(limits).items()
+            if name in ("memory", "address_space", "cpu_call_seconds")
+        }
+        self._workers: dict[int, _Worker] = {}
+        self._calls: dict[str, _Worker] = {}
+        self._pool: deque[_Worker] = deque()
+        self._last_serial = self._last_uid = 0
+        self._uids: set[int] = set()
+        self._zygote: Zygote | None = None
+        self._not_before = 0.0  # when the pool may be filled again
+        self._is_closing = False
+        self._buffer = memoryview(bytearray(_RECEIVE))
+        self.walls = Walls()
+
+    async def start(self) -> None:
+        """Probe the walls, start the zygote, fill the pool. ConfigError: no seccomp here, nor told to do without."""
+        self._loop = asyncio.get_running_loop()
+        self._all_ended = asyncio.Event()
+        self.walls = await asyncio.to_thread(probe)
+        if not self.walls.seccomp and not self._is_unsafe:
+            raise ConfigError("scripts cannot be locked down here: no seccomp. --unsafe-scripts runs them all the same")
+        self._zygote = Zygote(self)
+        self._fill_pool()
+        self._timer = self._loop.call_later(_TICK, self._tick)
+
+    async def close(self) -> None:
+        """Kill what runs and end the zygote. Every call still running gets its script_ended first."""
+        if self._zygote is None:
+            return
+        self._is_closing = True
+        self._timer.cancel()
+        for worker in list(self._workers.values()):
+            self._end(worker, ScriptEnd("killed", "shutdown"))
+        if self._workers:
+            await self._all_ended.wait()
+        zygote, self._zygote = self._zygote, None
+        if zygote is not None:
+            await zygote.close()
+
+    def run(self, call: str, boot: Boot) -> None:
+        """Start a script for `call`. What comes of it is told to the listener."""
+        if call in self._calls or self._is_closing:
+            raise StateError(f"call {call!r} has a script already, or scripts are closing down")
+        worker = self._take()
+        worker.call = call
+        worker.deadline = 0.0 if worker.host.is_ready else time.monotonic() + self._limits.ready_seconds
+        self._calls[call] = worker
+        self.send(call, boot)
+        self._fill_pool()
+
+    def send(self, call: str, event: Event) -> None:
+        """Tell the script of `call` something. Ignored when it has ended: the news may be on its way to the caller."""
+        worker = self._calls.get(call)
+        if worker is None or worker.end is not None:
+            return
+        try:
+            worker.host.send(event)
+        except ScriptError as error:
+            self._end(worker, ScriptEnd("killed", str(error), is_fault=True))
+            return
+        if type(event) is HungUp:
+            worker.deadline = time.monotonic() + event.grace
+        if worker.host.is_ready and not worker.unsent:
+            self._write(worker)
+
+    def kill(self, call: str, reason: str) -> None:
+        """End a script at once, through no fault of its own. Harmless when it has ended."""
+        worker = self._calls.get(call)
+        if worker is not None:
+            self._end(worker, ScriptEnd("finished") if worker.host.is_finished else ScriptEnd("killed", reason))
+
+    # The pool.
+
+    def _take(self) -> _Worker:
+        """A worker that is ready, else one that soon will be, else a new one."""
+        for worker in self._pool:
+            if worker.host.is_ready:
+                self._pool.remove(worker)
+                return worker
+        return self._pool.popleft() if self._pool else self._fork()
+
+    def _fill_pool(self) -> None:
+        if time.monotonic() >= self._not_before and not self._is_closing:
+            while len(self._pool) < self._pool_size and self._zygote is not None:
+                self._pool.append(self._fork())
+
+    def _fork(self) -> _Worker:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        self._last_serial += 1
+        worker = _Worker(self._last_serial, self._free_uid(), ours, self._limits)
+        self._workers[worker.serial] = worker
+        request = {"serial": worker.serial, "uid": worker.uid, "is_unsafe": self._is_unsafe}
+        if self._zygote is None:
+            theirs.close()  # between two zygotes: it waits for READY in vain
+        else:
+            self._zygote.fork(request | {"limits": self._request_limits}, theirs)
+            self._loop.add_reader(ours, self._read, worker)
+        return worker
+
+    def _free_uid(self) -> int:
+        """A user id that no other worker has, 0 where users cannot be changed."""
+        if not self.walls.uid_change or self._is_unsafe:
+            return 0
+        while True:
+            self._last_uid = (self._last_uid + 1) % _UIDS
+            uid = _FIRST_UID + self._last_uid
+            if uid not in self._uids:
+                self._uids.add(uid)
+                return uid
+
+    # What the zygote tells.
+
+    def worker_forked(self, serial: int, pid: int, pidfd: int) -> None:
+        worker = self._workers[serial]
+        worker.pid, worker.pidfd = pid, pidfd
+        if worker.end is not None:
+            worker.kill()
+
+    def worker_ended(self, serial: int, status: int) -> None:
+        worker = self._workers[serial]
+        while worker.end is None and self._read(worker):
+            pass  # its last words
+        self._forget(worker, worker.end or _natural_end(worker.host, status))
+
+    def fork_failed(self, serial: int, error: str) -> None:
+        self._forget(self._workers[serial], ScriptEnd("start_failed", f"fork failed: {error}"))
+
+    def zygote_lost(self) -> None:
+        self._zygote = None
+        for worker in list(self._workers.values()):
+            worker.kill()
+            reason = "crashed" if worker.host.is_ready else "start_failed"
+            self._forget(worker, worker.end or ScriptEnd(reason, "the zygote of the scripts died"))
+        if not self._is_closing:
+            wait = max(0.0, self._not_before - time.monotonic())
+            self._not_before = time.monotonic() + wait + _PAUSE
+            self._loop.call_later(wait, self._restart)
+
+    def _restart(self) -> None:
+        if not self._is_closing:
+            self._zygote = Zygote(self)
+
+    # One worker.
+
+    def _read(self, worker: _Worker) -> bool:
+        """Take what has come. False: nothing more will."""
+        try:
+            size = worker.sock.recv_into(self._buffer)
+        except BlockingIOError:
+            return False
+        except OSError:
+            size = 0
+        if not size:
+            self._loop.remove_reader(worker.sock)
+            worker.kill()  # it ends, or it has let go of us: in both cases there is nothing left to wait for
+            return False
+        try:
+            actions = worker.host.receive(self._buffer[:size], time.monotonic())
+        except ScriptError as error:
+            reason = "killed" if worker.host.is_ready else "start_failed"
+            self._end(worker, ScriptEnd(reason, str(error), is_fault=worker.host.is_ready))
+            return False
+        for action in actions:
+            if type(action) is Ready:
+                worker.deadline = 0.0
+                self._write(worker)
+            elif worker.end is None:
+                self._listener.script_action(worker.call, action)
+        return worker.end is None
+
+    def _write(self, worker: _Worker) -> None:
+        while data := worker.unsent or memoryview(worker.host.to_send()):
+            try:
+                size = worker.sock.send(data)
+            except BlockingIOError:
+                size = 0
+            except OSError:
+                return  # it is dying, its report is on the way
+            if size < len(data):
+                if not worker.unsent:
+                    self._loop.add_writer(worker.sock, self._write, worker)
+                worker.unsent = data[size:]
+                return
+            if worker.unsent:
+                self._loop.remove_writer(worker.sock)
+                worker.unsent = memoryview(b"")
+
+    def _end(self, worker: _Worker, end: ScriptEnd) -> None:
+        """Decide how it ends, kill it, hear no more of it. It is told when the process is gone."""
+        if worker.end is None:
+            worker.end = end
+            self._loop.remove_reader(worker.sock)
+            self._loop.remove_writer(worker.sock)
+            worker.kill()
+
+    def _forget(self, worker: _Worker, end: ScriptEnd) -> None:
+        self._loop.remove_reader(worker.sock)
+        self._loop.remove_writer(worker.sock)
+        worker.sock.close()
+        if worker.pidfd >= 0:
+            os.close(worker.pidfd)
+        del self._workers[worker.serial]
+        self._uids.discard(worker.uid)
+        if worker in self._pool:
+            self._pool.remove(worker)
+            self._not_before = time.monotonic() + _PAUSE
+        if worker.call:
+            del self._calls[worker.call]
+            dropped = worker.host.audio_dropped
+            self._listener.script_ended(worker.call, ScriptEnd(end.reason, end.text, end.is_fault, dropped))
+        if not self._workers:
+            self._all_ended.set()
+
+    # The watchdog.
+
+    def _tick(self) -> None:
+        self._timer = self._loop.call_later(_TICK, self._tick)
+        now = time.monotonic()
+        for worker in list(self._calls.values()):
+            if worker.end is None:
+                self._check(worker, now)
+        self._fill_pool()
+
+    def _check(self, worker: _Worker, now: float) -> None:
+        host = worker.host
+        if worker.deadline and now > worker.deadline:
+            if host.is_ready:
+                self._end(worker, ScriptEnd("killed", "the time after the end of the call is over"))
+            else:
+                self._end(worker, ScriptEnd("start_failed", f"not ready in {self._limits.ready_seconds} s"))
+            return
+        event = host.oldest
+        if not event or not worker.pid:
+            worker.watched = 0
+            return
+        try:
+            cpu = time.clock_gettime(~worker.pid << 3 | _CPU_CLOCK)
+        except OSError:
+            return  # dead, its report is on the way
+        if event != worker.watched:
+            worker.watched, worker.cpu = event, cpu
+        elif cpu - worker.cpu > host.cpu_allowed:
+            text = f"CPU limit passed: {round(host.cpu_allowed * 1000)} ms for one event"
+            self._end(worker, ScriptEnd("killed", text, is_fault=True))
+
+
+def _natural_end(host: ScriptHost, status: int) -> ScriptEnd:
+    """What an exit status says when nobody here had decided the end."""
+    if not host.is_ready:
+        return ScriptEnd("start_failed", f"ended before it was ready, status {status}")
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        text = _SIGNALS.get(number)
+        if text is None:
+            return ScriptEnd("crashed", f"died of {signal.Signals(number).name}", is_fault=True)
+        return ScriptEnd("killed", text, is_fault=True)
+    if host.is_finished:
+        return ScriptEnd("finished")
+    return ScriptEnd("crashed", f"ended by itself, status {os.WEXITSTATUS(status)}", is_fault=True)
+
+
+_SIGNALS: dict[int, str] = {
+    signal.SIGSYS: "it made a system call that no script may make",
+    signal.SIGXCPU: "CPU limit of the whole call passed",
+    signal.SIGKILL: "killed by the system: out of memory or out of CPU time",
+}

@@ -1,0 +1,126 @@
+"""The core's end of the zygote: start it, ask it for workers, hear of their ends. Nothing here ever waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+from typing import Any, Protocol
+
+import ivrnode
+
+# `-I -S` and an empty environment: no site-packages, no PYTHON* variables, nothing of the core's to be read.
+COMMAND = (sys.executable, "-I", "-S", "-c")
+ROOT = str(Path(ivrnode.__file__).parent.parent)
+_BOOTSTRAP = "import sys; sys.path.append(sys.argv[1]); from ivrnode.script.guest.zygote import main; main()"
+_MAX_ANSWER = 4096
+_END_SECONDS = 2.0
+
+
+class ZygoteListener(Protocol):
+    def worker_forked(self, serial: int, pid: int, pidfd: int) -> None:
+        """`pidfd` is the listener's to close."""
+
+    def worker_ended(self, serial: int, status: int) -> None:
+        """Reaped; `status` as os.waitpid tells it."""
+
+    def fork_failed(self, serial: int, error: str) -> None: ...
+
+    def zygote_lost(self) -> None:
+        """It died by itself, and every worker with it."""
+
+
+class Zygote:
+    """One zygote process, started at once. Needs a running loop."""
+
+    def __init__(self, listener: ZygoteListener) -> None:
+        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.setblocking(False)
+        self._requests: deque[tuple[bytes, socket.socket]] = deque()
+        with theirs:
+            self._process = subprocess.Popen(
+                [*COMMAND, _BOOTSTRAP, ROOT, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env={},
+                cwd="/",
+                start_new_session=True,  # the terminal's Ctrl-C is for the core
+            )
+        self._loop.add_reader(self._control, self._answered)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def fork(self, request: dict[str, Any], end: socket.socket) -> None:
+        """Ask for a worker; `end` becomes its descriptor 3 and is closed here. Answer: worker_forked, fork_failed."""
+        self._requests.append((json.dumps(request).encode(), end))
+        if len(self._requests) == 1:
+            self._send()
+
+    async def close(self) -> None:
+        """End it, and with it every worker that is left."""
+        self._loop.remove_reader(self._control)
+        self._forget_requests()
+        self._control.close()
+        await asyncio.to_thread(self._wait)
+
+    def _wait(self) -> None:
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _send(self) -> None:
+        while self._requests:
+            request, end = self._requests[0]
+            try:
+                socket.send_fds(self._control, [request], [end.fileno()])
+            except BlockingIOError:
+                self._loop.add_writer(self._control, self._send)
+                return
+            except OSError:
+                return  # it is gone, the reader will tell
+            self._requests.popleft()
+            end.close()
+        self._loop.remove_writer(self._control)
+
+    def _answered(self) -> None:
+        try:
+            data, fds, _, _ = socket.recv_fds(self._control, _MAX_ANSWER, 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, fds = b"", []
+        if not data:
+            self._lost()
+            return
+        answer = json.loads(data)
+        if "pid" in answer:
+            self._listener.worker_forked(answer["serial"], answer["pid"], fds[0])
+        elif "status" in answer:
+            self._listener.worker_ended(answer["serial"], answer["status"])
+        else:
+            self._listener.fork_failed(answer["serial"], answer["error"])
+
+    def _lost(self) -> None:
+        self._loop.remove_reader(self._control)
+        self._forget_requests()
+        self._control.close()
+        self._process.kill()
+        self._process.wait()  # it has closed its end: dead or dying, this does not take long
+        self._listener.zygote_lost()
+
+    def _forget_requests(self) -> None:
+        self._loop.remove_writer(self._control)
+        for _, end in self._requests:
+            end.close()
+        self._requests.clear()

@@ -1,0 +1,259 @@
+"""The wire form of messages, the core's side: events become frames, frames become actions.
+
+The worker is hostile: every byte of a frame is checked here, a length before anything is allocated for it, and the
+first one that is wrong raises ScriptError. Nothing is ever unpickled or evaluated. Layout: `ops.py`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from math import isfinite
+from typing import Any, NamedTuple
+
+import orjson
+
+from ivrnode.errors import ScriptError
+from ivrnode.script import messages as m
+from ivrnode.script import ops
+
+Payload = memoryview
+
+
+class Acknowledgement(NamedTuple):
+    """DONE or WAIT: the script has dealt with `handled` events; `wait` when it is idle now."""
+
+    handled: int
+    wait: m.Wait | None
+
+
+class FrameParser:
+    """Cuts a stream into frames. Holds at most one unfinished frame, never more than `limit` bytes of payload."""
+
+    def __init__(self, limit: int = ops.MAX_FRAME) -> None:
+        self._limit = limit
+        self._rest = bytearray()
+
+    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[tuple[int, int, Payload]]:
+        """Yield (op, id, payload) of every frame that is whole. A payload is valid until the next step only.
+
+        Raises ScriptError for a frame longer than the limit, as soon as its head has come.
+        """
+        rest, self._rest = self._rest, bytearray()
+        if rest:
+            rest += data
+        view = memoryview(rest or data)
+        size, at, head = len(view), 0, ops.HEADER.size
+        while size - at >= head:
+            length, op, number = ops.HEADER.unpack_from(view, at)
+            if length > self._limit:
+                raise ScriptError(f"a frame of {length} bytes, more than the {self._limit} allowed")
+            end = at + head + length
+            if end > size:
+                break
+            yield op, number, view[at + head : end]
+            at = end
+        if rest and not at:
+            self._rest = rest  # still the same unfinished frame: it grows in place
+        elif at < size:
+            self._rest += view[at:]
+
+
+# Events to frames.
+
+
+def _frame(op: int, number: int = 0, payload: bytes = b"") -> bytes:
+    return ops.HEADER.pack(len(payload), op, number) + payload
+
+
+def _boot(event: m.Boot) -> bytes:
+    facts = {name: getattr(event.facts, name) for name in m.Facts.__slots__}
+    body = {"source": event.source, "filename": event.filename, "facts": facts}
+    body |= {"settings": dict(event.settings), "secrets": dict(event.secrets)}
+    return _frame(ops.BOOT, 0, orjson.dumps(body))
+
+
+def _socket_message(event: m.SocketMessage) -> bytes:
+    if isinstance(event.data, str):
+        return _frame(ops.SOCKET_TEXT, event.socket, event.data.encode())
+    return _frame(ops.SOCKET_BINARY, event.socket, event.data)
+
+
+_ENCODERS: dict[type, Callable[[Any], bytes]] = {
+    m.Boot: _boot,
+    m.AudioHeard: lambda e: _frame(ops.AUDIO, 0, e.audio),
+    m.DigitPressed: lambda e: _frame(ops.DIGIT, 0, e.digit.encode()),
+    m.PlaybackDone: lambda e: _frame(
+        ops.PLAYED, e.item, ops.PLAYED_HEAD.pack(e.played_ms, e.is_stopped) + e.error.encode()
+    ),
+    m.QueueDrained: lambda e: _frame(ops.DRAINED),
+    m.SocketOpened: lambda e: _frame(ops.SOCKET_OPENED, e.socket, e.subprotocol.encode()),
+    m.SocketMessage: _socket_message,
+    m.SocketSent: lambda e: _frame(ops.SOCKET_SENT, e.socket, ops.SENT.pack(e.buffered)),
+    m.SocketFailed: lambda e: _frame(ops.SOCKET_FAILED, e.socket, e.error.encode()),
+    m.SocketClosed: lambda e: _frame(ops.SOCKET_CLOSED, e.socket, ops.CLOSE_HEAD.pack(e.code) + e.reason.encode()),
+    m.Result: lambda e: _frame(ops.RESULT, e.request, orjson.dumps({"value": e.value, "error": e.error})),
+    m.Wake: lambda e: _frame(ops.WAKE),
+    m.HungUp: lambda e: _frame(ops.END, 0, orjson.dumps({"reason": e.reason, "grace": e.grace})),
+}
+
+
+def encode(event: m.Event) -> bytes:
+    """The frame of one event."""
+    return _ENCODERS[type(event)](event)
+
+
+# Frames to actions.
+
+
+def _ready(number: int, payload: Payload) -> m.Action:
+    return m.Ready()
+
+
+def _say(number: int, payload: Payload) -> m.Action:
+    text, lang, voice, tag = _fields(payload, text=str, lang=str, voice=str, tag=str)
+    if len(text) > ops.MAX_TEXT or max(len(lang), len(voice), len(tag)) > ops.MAX_TAG:
+        raise ValueError("too long")
+    return m.Say(number, text, lang, voice, tag)
+
+
+def _play(number: int, payload: Payload) -> m.Action:
+    codec, rate, tag_length = ops.PLAY_HEAD.unpack_from(payload)
+    start = ops.PLAY_HEAD.size + tag_length
+    if rate not in ops.RATES or start > len(payload) or len(payload) - start > ops.MAX_MESSAGE:
+        raise ValueError("bad rate or length")
+    tag = str(payload[ops.PLAY_HEAD.size : start], "utf-8") if tag_length else ""
+    return m.Play(number, ops.CODECS[codec], rate, bytes(payload[start:]), tag)
+
+
+def _ask(number: int, payload: Payload) -> m.Action:
+    what, key = _fields(payload, what=str, key=str)
+    if what not in ("mute", "stop", "tag", "item", "item_queued", "queued") or len(key) > ops.MAX_TAG:
+        raise ValueError("unknown question")
+    return m.Ask(number, what, key)
+
+
+def _stream(number: int, payload: Payload) -> m.Action:
+    codec, rate, interval_ms = _fields(payload, codec=str, rate=int, interval_ms=int)
+    if codec not in ("", *ops.CODECS) or rate not in ops.RATES or interval_ms not in range(20, 1001, 20):
+        raise ValueError("bad stream")
+    return m.Stream(codec, rate, interval_ms)
+
+
+def _lang(number: int, payload: Payload) -> m.Action:
+    lang = str(payload, "ascii")
+    if len(lang) != 2 or not lang.islower():
+        raise ValueError("not two lower-case letters")
+    return m.SetLang(lang)
+
+
+def _log(number: int, payload: Payload) -> m.Action:
+    if number > 9:
+        raise ValueError("log level above 9")
+    return m.Log(number, str(payload[: ops.MAX_LINE], "utf-8", "replace").translate(_CONTROL))
+
+
+def _socket_open(number: int, payload: Payload) -> m.Action:
+    url, headers, verify, timeout = _fields(payload, url=str, headers=list, verify=bool, timeout=float)
+    if not url.startswith(("ws://", "wss://")) or len(headers) > ops.MAX_HEADERS or not 0 < timeout <= 60:
+        raise ValueError("bad url, headers or timeout")
+    checked = []
+    for name, value, is_secret in headers:
+        if not (isinstance(name, str) and isinstance(value, str) and isinstance(is_secret, bool)):
+            raise ValueError("bad header")
+        if any(sign in text for text in (name, value) for sign in "\r\n\0"):
+            raise ValueError("control characters in a header")
+        checked.append((name, value, is_secret))
+    return m.OpenSocket(number, url, tuple(checked), verify, timeout)
+
+
+def _send(number: int, payload: Payload, is_text: bool) -> m.Action:
+    if len(payload) > ops.MAX_MESSAGE:
+        raise ValueError("message too long")
+    return m.SendSocket(number, str(payload, "utf-8") if is_text else bytes(payload))
+
+
+def _socket_close(number: int, payload: Payload) -> m.Action:
+    (code,) = ops.CLOSE_HEAD.unpack_from(payload)
+    reason = payload[ops.CLOSE_HEAD.size :]
+    if len(reason) > 123:  # RFC 6455 s5.5: a control frame holds 125 bytes
+        raise ValueError("reason too long")
+    return m.CloseSocket(number, code, str(reason, "utf-8"))
+
+
+def _done(number: int, payload: Payload) -> Acknowledgement:
+    return Acknowledgement(number, None)
+
+
+def _wait(number: int, payload: Payload) -> Acknowledgement:
+    seconds, tasks = ops.WAIT_BODY.unpack(payload)
+    if not isfinite(seconds):
+        raise ValueError("endless wait")
+    return Acknowledgement(number, m.Wait(seconds if seconds >= 0 else None, tasks))
+
+
+def _failed(number: int, payload: Payload) -> m.Action:
+    is_fatal = _flag(payload[:1])
+    text = str(payload[1 : 1 + ops.MAX_LINE], "utf-8", "replace")
+    return m.Failed(text.translate(_CONTROL_BUT_NEWLINE), number, is_fatal)
+
+
+_DECODERS: dict[int, Callable[[int, Payload], m.Action | Acknowledgement]] = {
+    ops.READY: _ready,
+    ops.SAY: _say,
+    ops.PLAY: _play,
+    ops.ASK: _ask,
+    ops.STREAM: _stream,
+    ops.LISTEN: lambda number, payload: m.ListenDigits(_flag(payload)),
+    ops.LANG: _lang,
+    ops.HANGUP: lambda number, payload: m.Hangup(_flag(payload)),
+    ops.LOG: _log,
+    ops.SOCKET_OPEN: _socket_open,
+    ops.SEND_TEXT: lambda number, payload: _send(number, payload, True),
+    ops.SEND_BINARY: lambda number, payload: _send(number, payload, False),
+    ops.SOCKET_CLOSE: _socket_close,
+    ops.DONE: _done,
+    ops.WAIT: _wait,
+    ops.FAILED: _failed,
+    ops.FINISHED: lambda number, payload: m.Finished(),
+}
+
+
+def decode(op: int, number: int, payload: Payload) -> m.Action | Acknowledgement:
+    """The action of one frame from a worker. Raises ScriptError for anything that no worker of ours would send."""
+    decoder = _DECODERS.get(op)
+    if decoder is None:
+        raise ScriptError(f"an unknown frame, op {op}")
+    try:
+        return decoder(number, payload)
+    except (ValueError, TypeError, LookupError, struct.error) as error:
+        raise ScriptError(f"a malformed frame, op {op}: {error}") from error
+
+
+def _fields(payload: Payload, **types: type) -> list[Any]:
+    """The values of a JSON object that must have exactly these keys and types (an int passes as float)."""
+    body = orjson.loads(payload)
+    if not isinstance(body, dict) or body.keys() != types.keys():
+        raise ValueError("wrong keys")
+    values = []
+    for name, wanted in types.items():
+        value = body[name]
+        if wanted is float and type(value) is int:
+            value = float(value)
+        if type(value) is not wanted:
+            raise ValueError(f"{name} is no {wanted.__name__}")
+        values.append(value)
+    return values
+
+
+def _flag(payload: Payload) -> bool:
+    (value,) = payload.tobytes()
+    if value > 1:
+        raise ValueError("no boolean")
+    return value == 1
+
+
+# Log text is shown to people: no character of it may move a cursor or begin a new line.
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code != 0x09}
+_CONTROL |= {0x0A: "\\n", 0x0D: "\\r"} | {code: f"\\u{code:04x}" for code in (0x2028, 0x2029, *range(0x202A, 0x202F))}
+_CONTROL_BUT_NEWLINE = {code: text for code, text in _CONTROL.items() if code != 0x0A}

@@ -1,0 +1,91 @@
+"""The calling conventions of the script API: dict or keywords, and errors that name the argument."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Concatenate, Protocol, TypeVar
+
+from ivrnode.script import ops
+from ivrnode.script.guest.runtime import Runtime
+
+Buffer = bytes | bytearray | memoryview
+
+
+class _HasRuntime(Protocol):
+    _runtime: Runtime
+
+
+Self = TypeVar("Self", bound=_HasRuntime)
+
+
+def takes_object(method: Callable[Concatenate[Self, ...], Any]) -> Callable[Concatenate[Self, ...], Any]:
+    """`x.m({"key": v})` means `x.m(key=v)`. Unknown keys of a dict are ignored with a line in the log; unknown keywords
+    are Python's own TypeError. The key `from` is the parameter `from_`."""
+    names = {name.rstrip("_"): name for name in list(inspect.signature(method).parameters)[1:]}
+
+    @functools.wraps(method)
+    def with_object(self: Self, *given: Any, **keywords: Any) -> Any:
+        if len(given) == 1 and isinstance(given[0], dict):
+            for key, value in given[0].items():
+                if key in names:
+                    keywords.setdefault(names[key], value)
+                else:
+                    self._runtime.log(4, f"{method.__qualname__}: unknown key {key!r} ignored")
+            given = ()
+        return method(self, *given, **keywords)
+
+    return with_object
+
+
+def check(name: str, value: object, *types: type) -> None:
+    """Raise TypeError when `value` is none of `types`. A bool is no number."""
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        wanted = " or ".join(kind.__name__ for kind in types)
+        raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
+
+
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    check(name, value, int, float)
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be from {low} to {high}, not {value}")
+
+
+def check_audio(value: object) -> bytes:
+    if isinstance(value, str):
+        raise TypeError("audio must be bytes, not str: decode it with fromBase64String(text)")
+    if not isinstance(value, Buffer):
+        raise TypeError(f"audio must be bytes, not {type(value).__name__}")
+    if memoryview(value).nbytes > ops.MAX_MESSAGE:
+        raise ValueError(f"audio must not be longer than {ops.MAX_MESSAGE} bytes")
+    return bytes(value)
+
+
+def check_codec(codec: object, rate: object) -> int:
+    """The rate for a codec: pcm16 has three and 24000 without being told, G.711 always has 8000."""
+    check("codec", codec, str)
+    if codec not in ops.CODECS:
+        raise ValueError(f"codec must be one of {' '.join(ops.CODECS)}, not {codec!r}")
+    if rate is None:
+        return 24000 if codec == "pcm16" else 8000
+    check("rate", rate, int)
+    if rate not in (ops.RATES if codec == "pcm16" else (8000,)):
+        raise ValueError(f"rate {rate} is not possible with {codec}")
+    return int(rate)  # type: ignore[call-overload, no-any-return]
+
+
+def check_tag(tag: object) -> bytes:
+    check("tag", tag, str)
+    data = str(tag).encode()
+    if len(data) > ops.MAX_TAG:
+        raise ValueError(f"tag must not be longer than {ops.MAX_TAG} bytes")
+    return data
+
+
+def check_lang(lang: object) -> str:
+    check("lang", lang, str)
+    text = str(lang)
+    if len(text) != 2 or not (text.isascii() and text.isalpha() and text.islower()):
+        raise ValueError(f"lang must be two lower-case letters, not {text!r}")
+    return text

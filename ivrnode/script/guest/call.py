@@ -1,0 +1,187 @@
+"""The global `call`: sound to and from the caller, digits, and the end of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ivrnode.script import ops
+from ivrnode.script.guest import arguments, later
+from ivrnode.script.guest.arguments import check, takes_object
+from ivrnode.script.guest.emitter import Emitter
+from ivrnode.script.guest.playback import Playback
+from ivrnode.script.guest.runtime import Handler, Runtime, adapt
+
+
+class Call(Emitter, later.Later):
+    """The names are Vodia's, in Python. What happened comes in through the methods with an underscore."""
+
+    _events = {"hangup": 1, "drained": 0}
+
+    def __init__(self, runtime: Runtime, facts: dict[str, str]) -> None:
+        super().__init__(runtime)
+        self.callid, self.caller, self.called = facts["callid"], facts["caller"], facts["called"]
+        self.caller_name, self.tenant, self.node = facts["caller_name"], facts["tenant"], facts["node"]
+        self.params: dict[str, Any] = {}
+        self._lang = facts["lang"]
+        self._items = 0
+        self._playbacks: dict[int, Playback] = {}
+        self._on_audio: Handler | None = None
+        self._on_digit: Handler | None = None
+        self._hangup_sent: bool | None = None  # and whether it was a drained one
+
+    @property
+    def lang(self) -> str:
+        return self._lang
+
+    @lang.setter
+    def lang(self, lang: str) -> None:
+        self._lang = arguments.check_lang(lang)
+        if not self._runtime.is_over:
+            self._runtime.link.put(ops.LANG, 0, lang.encode())
+
+    @property
+    def queued_ms(self) -> int:
+        return 0 if self._runtime.is_over else self._runtime.link.ask("queued")
+
+    # Sound to the caller.
+
+    @takes_object
+    def say(
+        self, text: str, background: bool = False, lang: str | None = None, voice: str = "", tag: str = ""
+    ) -> Playback:
+        check("text", text, str)
+        check("voice", voice, str)
+        if len(text) > ops.MAX_TEXT:
+            raise ValueError(f"text must not be longer than {ops.MAX_TEXT} characters")
+        _no_background(background)
+        lang = self._lang if lang is None else arguments.check_lang(lang)
+        arguments.check_tag(tag)
+        playback = self._playback(is_empty=not text.strip())
+        if not playback.done:
+            clean = text.encode("utf-8", "replace").decode()
+            self._runtime.link.put_json(ops.SAY, playback._item, text=clean, lang=lang, voice=voice, tag=tag)
+        return playback
+
+    @takes_object
+    def play(
+        self,
+        direction: str = "out",
+        codec: str | None = None,
+        audio: bytes | None = None,
+        rate: int | None = None,
+        tag: str = "",
+        background: bool = False,
+        url: str | None = None,
+    ) -> Playback:
+        if direction != "out":
+            raise ValueError(f'direction must be "out", not {direction!r}')
+        if (audio is None) == (url is None):
+            raise ValueError("play needs either audio or url")
+        if url is not None:
+            later.refuse("call.play with url")
+        _no_background(background)
+        rate = arguments.check_codec(codec, rate)
+        sound = arguments.check_audio(audio)
+        if codec == "pcm16" and len(sound) % 2:
+            raise ValueError("pcm16 audio must have an even length")
+        name = arguments.check_tag(tag)
+        playback = self._playback(is_empty=not sound)
+        if not playback.done:
+            head = ops.PLAY_HEAD.pack(ops.CODECS.index(str(codec)), rate, len(name))
+            self._runtime.link.put(ops.PLAY, playback._item, head + name + sound)
+        return playback
+
+    def mute(self) -> int:
+        """Drop all queued sound; returns the milliseconds dropped."""
+        return 0 if self._runtime.is_over else self._runtime.link.ask("mute")
+
+    def played_ms(self, tag: str) -> int:
+        arguments.check_tag(tag)
+        return self._runtime.link.ask("tag", tag)
+
+    def _playback(self, is_empty: bool) -> Playback:
+        self._items += 1
+        playback = Playback(self._runtime, self._items)
+        if is_empty or self._runtime.is_over:
+            playback._end(0, self._runtime.is_over, "")
+        else:
+            self._playbacks[self._items] = playback
+        return playback
+
+    # Sound and digits from the caller.
+
+    @takes_object
+    def stream(
+        self,
+        codec: str | None = None,
+        interval: float = 0.06,
+        callback: Handler | None = None,
+        rate: int | None = None,
+        vad: object = False,
+    ) -> None:
+        """Without arguments: stop. The last callback stays for the chunk that is still to come."""
+        if codec is None and callback is None:
+            self._put_stream("", 8000, 60)
+            return
+        codec = "g711_ulaw" if codec is None else codec
+        rate = arguments.check_codec(codec, rate)
+        arguments.check_range("interval", interval, 0.02, 1.0)
+        interval_ms = round(interval * 1000)
+        if interval_ms % 20 or abs(interval * 1000 - interval_ms) > 0.01:
+            raise ValueError(f"interval must be in steps of 0.02 seconds, not {interval}")
+        if vad is not False:
+            later.refuse("call.stream with vad")
+        if callback is None:
+            raise TypeError("callback is missing: stream needs a function that takes the audio")
+        self._on_audio = adapt(callback, 1)
+        self._put_stream(codec, rate, interval_ms)
+
+    def _put_stream(self, codec: str, rate: int, interval_ms: int) -> None:
+        if not self._runtime.is_over:
+            self._runtime.link.put_json(ops.STREAM, codec=codec, rate=rate, interval_ms=interval_ms)
+
+    def dtmf(self, callback: Handler | None) -> None:
+        self._on_digit = None if callback is None else adapt(callback, 1)
+        if not self._runtime.is_over:
+            self._runtime.link.put(ops.LISTEN, 0, b"\0" if callback is None else b"\1")
+
+    # Control.
+
+    @takes_object
+    def hangup(self, drain: bool = False) -> None:
+        check("drain", drain, bool)
+        if self._runtime.is_over or self._hangup_sent is False or self._hangup_sent is drain:
+            return
+        self._hangup_sent = drain
+        self._runtime.link.put(ops.HANGUP, 0, b"\1" if drain else b"\0")
+
+    def log(self, msg: object, level: int = 5) -> None:
+        check("level", level, int)
+        arguments.check_range("level", level, 0, 9)
+        self._runtime.log(level, str(msg))
+
+    # What happened.
+
+    def _audio_heard(self, audio: bytes) -> None:
+        if self._on_audio is not None:
+            self._runtime.run(self._on_audio, audio)
+
+    def _digit_pressed(self, digit: str) -> None:
+        if self._on_digit is not None:
+            self._runtime.run(self._on_digit, digit)
+
+    def _playback_done(self, item: int, played_ms: int, is_stopped: bool, error: str) -> None:
+        playback = self._playbacks.pop(item, None)
+        if playback is not None:
+            playback._end(played_ms, is_stopped, error)
+
+    def _stop_playbacks(self) -> None:
+        """The call is over: whatever the core has not told to be done is done now."""
+        for item in list(self._playbacks):
+            self._playback_done(item, 0, True, "")
+
+
+def _no_background(background: object) -> None:
+    check("background", background, bool)
+    if background:
+        later.refuse("background sound")

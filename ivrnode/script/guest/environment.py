@@ -1,0 +1,110 @@
+"""The globals of a script: what it finds without importing anything."""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ivrnode.script.guest import later
+from ivrnode.script.guest.arguments import Buffer
+from ivrnode.script.guest.call import Call
+from ivrnode.script.guest.runtime import Runtime
+from ivrnode.script.guest.timers import Timers
+from ivrnode.script.guest.websocket import Sockets, Websocket
+
+
+class Console:
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def log(self, *args: object) -> None:
+        self._runtime.log(5, " ".join(map(str, args)))
+
+    def warn(self, *args: object) -> None:
+        self._runtime.log(3, " ".join(map(str, args)))
+
+    def error(self, *args: object) -> None:
+        self._runtime.log(2, " ".join(map(str, args)))
+
+
+class Settings(Mapping[str, Any]):
+    """Read-only. `secret(name)` gives a placeholder that the core replaces, and only where that secret may go."""
+
+    def __init__(self, values: dict[str, Any], secrets: dict[str, str]) -> None:
+        self._values, self._secrets = values, secrets
+
+    def secret(self, name: str) -> str:
+        if name not in self._secrets:
+            raise KeyError(f"no secret {name!r} for this node: {' '.join(self._secrets) or 'it has none'}")
+        return self._secrets[name]
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._values:
+            raise KeyError(f"no setting {key!r} for this node")
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
+
+class System(later.Later):
+    """Everything in it comes later."""
+
+
+class Calls:
+    """`tables["cobjs"]`: this call alone."""
+
+    def __init__(self, facts: dict[str, str]) -> None:
+        self._callid = facts["callid"]
+        self._fields = {"from": facts["from_uri"], "to": facts["to_uri"]}
+
+    def get(self, callid: str, field: str) -> str:
+        return self._fields.get(field, "") if callid == self._callid else ""
+
+
+class Table(later.Later):
+    """`tables["adrbook"]`."""
+
+
+def from_base64(str: str) -> bytes:
+    if isinstance(str, Buffer):
+        raise TypeError("fromBase64String takes str, not bytes")
+    return binascii.a2b_base64(str, strict_mode=True)
+
+
+def to_base64(bytes: Buffer) -> str:
+    return binascii.b2a_base64(bytes, newline=False).decode("ascii")
+
+
+def script_globals(
+    boot: dict[str, Any], runtime: Runtime, call: Call, timers: Timers, sockets: Sockets
+) -> dict[str, Any]:
+    """All names of section 3 of the API, for one call."""
+    settings = Settings(boot["settings"], boot["secrets"])
+    return {
+        "call": call,
+        "system": System(),
+        "tables": {"cobjs": Calls(boot["facts"]), "adrbook": Table()},
+        "Websocket": functools.partial(Websocket, sockets),
+        "settings": settings,
+        "secret": boot["secrets"].get("openai", ""),
+        "console": Console(runtime),
+        "fromBase64String": from_base64,
+        "toBase64String": to_base64,
+        "setTimeout": timers.set_timeout,
+        "clearTimeout": timers.clear,
+        "setInterval": timers.set_interval,
+        "clearInterval": timers.clear,
+        "json": json,
+        "asyncio": asyncio,
+    }

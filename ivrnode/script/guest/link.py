@@ -1,0 +1,115 @@
+"""Frames over descriptor 3, the worker's side. Waiting is reading: there is no poll, no thread, no second descriptor.
+
+What a script does is buffered here and written once per event, together with the acknowledgement.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from typing import Any
+
+from ivrnode.script import ops
+from ivrnode.script.guest.lockdown import FD
+
+_READ = 16 * 1024  # larger reads make malloc map and unmap memory every time
+_LONG_READ = 256 * 1024  # but a long frame comes in fewer pieces
+_FLUSH = 64 * 1024
+
+Frame = tuple[int, int, bytes]
+
+
+class Link:
+    """The worker's end. `handled` counts the events that `next` has handed out."""
+
+    def __init__(self) -> None:
+        self.handled = 0
+        self._acknowledged = 0
+        self._requests = 0
+        self._frames: deque[Frame] = deque()
+        self._rest = b""
+        self._out = bytearray()
+
+    # Out.
+
+    def put(self, op: int, number: int = 0, payload: bytes = b"") -> None:
+        """Buffer one frame for the core."""
+        out = self._out
+        out += ops.HEADER.pack(len(payload), op, number)
+        out += payload
+        if len(out) > _FLUSH:
+            self.flush()
+
+    def put_json(self, op: int, number: int = 0, /, **fields: Any) -> None:
+        self.put(op, number, json.dumps(fields).encode())
+
+    def acknowledge(self, seconds: float | None, tasks: int) -> None:
+        """All events handed out are dealt with. Tell, and write what they led to. Idle: `seconds` to the next timer."""
+        if self.handled > self._acknowledged:
+            self._acknowledged = self.handled
+            if self._frames:
+                self.put(ops.DONE, self.handled)
+            else:
+                self.put(ops.WAIT, self.handled, ops.WAIT_BODY.pack(-1 if seconds is None else seconds, tasks))
+        self.flush()
+
+    def flush(self) -> None:
+        out = self._out
+        while out:
+            del out[: os.write(FD, out)]
+
+    # In.
+
+    def next(self) -> Frame:
+        """The next event: op, id, payload. Waits for it."""
+        while not self._frames:
+            self._read()
+        self.handled += 1
+        return self._frames.popleft()
+
+    def ask(self, what: str, key: str = "") -> int:
+        """Ask the core and wait for its answer. Events that come meanwhile keep their place."""
+        self._requests += 1
+        request = self._requests
+        self.put_json(ops.ASK, request, what=what, key=key)
+        self.flush()
+        while True:
+            for index, (op, number, payload) in enumerate(self._frames):
+                if op == ops.RESULT and number == request:
+                    del self._frames[index]
+                    answer = json.loads(payload)
+                    if answer["error"]:
+                        raise RuntimeError(answer["error"])
+                    value: int = answer["value"]
+                    return value
+            self._read()
+
+    def _read(self) -> None:
+        """Wait for bytes and cut them into frames."""
+        data = os.read(FD, _READ)
+        if not data:
+            os._exit(0)  # the core has let go of us
+        if self._rest:
+            data = self._rest + data
+        at, size, head = 0, len(data), ops.HEADER.size
+        while size - at >= head:
+            length, op, number = ops.HEADER.unpack_from(data, at)
+            end = at + head + length
+            if end > size:
+                if length > _READ:
+                    self._frames.append((op, number, self._read_long(data[at + head :], length)))
+                    at = size
+                break
+            self._frames.append((op, number, data[at + head : end]))
+            at = end
+        self._rest = data[at:]
+
+    def _read_long(self, start: bytes, length: int) -> bytes:
+        data = bytearray(start)
+        while len(data) < length:
+            more = os.read(FD, min(length - len(data), _LONG_READ))
+            if not more:
+                os._exit(0)
+            data += more
+        return bytes(data)

@@ -1,0 +1,61 @@
+"""asyncio without a selector: the loop waits by reading descriptor 3.
+
+    _run_once ──> select(timeout) ──> acknowledge what is done, tell how long we can wait ──> read ──> dispatch ─┐
+        ^                                                                                                        │
+        └────────────── a callback is ready, or there are timers to look at ─────────────────────────────────────┘
+
+A plain handler runs inside `select`: an audio chunk costs no turn of the loop. Timers are kept in the core: WAIT says
+how long, WAKE ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn
+
+from ivrnode.script.guest.link import Link
+
+
+class ScriptLoop(asyncio.BaseEventLoop):
+    """`dispatch(op, id, payload)` gets each event; `before_wait` runs each time that nothing is left to do.
+
+    `tasks` holds all that are not done: asyncio itself would let a task go that nobody else refers to.
+    """
+
+    _ready: Any  # of BaseEventLoop
+    _scheduled: Any
+
+    def __init__(
+        self, link: Link, dispatch: Callable[[int, int, bytes], None], before_wait: Callable[[], None]
+    ) -> None:
+        super().__init__()
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self._link, self._dispatch, self._before_wait = link, dispatch, before_wait
+        self._selector = self
+
+    def select(self, timeout: float | None) -> tuple[()]:
+        """What BaseEventLoop asks its selector: wait until there is something to run."""
+        if timeout is not None and timeout <= 0:
+            return ()
+        while True:
+            self._before_wait()
+            self._link.acknowledge(timeout, len(self.tasks))
+            self._dispatch(*self._link.next())
+            if self._ready or self._scheduled:
+                return ()
+
+    def create_task(self, coro: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:  # type: ignore[override]
+        task = super().create_task(coro, **options)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    def run_in_executor(self, *_: Any) -> NoReturn:  # type: ignore[override]
+        raise RuntimeError("a script has no threads and no sockets")
+
+    def _process_events(self, event_list: object) -> None:
+        pass  # `select` has dealt with them
+
+    def _write_to_self(self) -> None:
+        pass  # there is no other thread to be woken by

@@ -1,0 +1,131 @@
+"""What the script's objects share: how a handler is run, an error told, a line logged."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import linecache
+import sys
+import traceback
+from collections.abc import Callable
+from types import CoroutineType
+from typing import Any
+
+from ivrnode.script import ops
+from ivrnode.script.guest.link import Link
+from ivrnode.script.guest.loop import ScriptLoop
+
+Handler = Callable[..., Any]
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class Runtime:
+    """`is_over` after the end of the call: from then on the script's methods do nothing."""
+
+    def __init__(self, link: Link, loop: ScriptLoop, filename: str, source: str) -> None:
+        self.link, self.loop = link, loop
+        self.is_over = False
+        self._filename = filename
+        # Tracebacks show the script's text. Without a time of change linecache never looks for a file.
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+        loop.set_exception_handler(self._loop_failed)
+
+    def log(self, level: int, text: str) -> None:
+        for line in text.splitlines() or ("",):
+            self.link.put(ops.LOG, level, encode(line)[: ops.MAX_LINE])
+
+    def run(self, handler: Handler, *arguments: object) -> asyncio.Task[Any] | None:
+        """Call a handler of the script. Its exception ends the handler alone. The task of an async one, else None."""
+        try:
+            result = handler(*arguments)
+        except BaseException as error:
+            self.report(error)
+            return None
+        return self.start(result) if type(result) is CoroutineType else None
+
+    def start(self, work: CoroutineType[Any, Any, Any], is_top_level: bool = False) -> asyncio.Task[Any]:
+        task = self.loop.create_task(work)
+        task.add_done_callback(self._top_level_done if is_top_level else self._handler_done)
+        return task
+
+    def report(self, error: BaseException, is_fatal: bool = False) -> None:
+        """Tell the core of an exception that no one caught. SystemExit is the script's way to hang up."""
+        if isinstance(error, SystemExit):
+            self.link.put(ops.HANGUP, 0, b"\0")
+            return
+        text, line = describe(error, self._filename)
+        self.link.put(ops.FAILED, line, (b"\1" if is_fatal else b"\0") + encode(text)[: ops.MAX_LINE])
+
+    def _handler_done(self, task: asyncio.Task[Any], is_fatal: bool = False) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.report(error, is_fatal)
+
+    def _top_level_done(self, task: asyncio.Task[Any]) -> None:
+        self._handler_done(task, is_fatal=not self.is_over)
+
+    def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if error is not None:
+            self.report(error)
+        else:
+            self.log(3, context["message"])
+
+
+class Lines:
+    """A text file whose lines become log lines: standard output and error."""
+
+    def __init__(self, runtime: Runtime, level: int) -> None:
+        self._runtime, self._level = runtime, level
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._runtime.log(self._level, line)
+        if len(self._rest) > ops.MAX_LINE:
+            self._rest = self._rest[: ops.MAX_LINE]
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+
+def redirect_output(runtime: Runtime) -> None:
+    sys.stdout = Lines(runtime, 5)
+    sys.stderr = Lines(runtime, 2)
+
+
+def adapt(handler: Handler, count: int) -> Handler:
+    """A handler that may be called with `count` arguments: one that accepts fewer gets the first of them."""
+    if not callable(handler):
+        raise TypeError(f"the handler must be a function, not {type(handler).__name__}")
+    try:
+        parameters = inspect.signature(handler).parameters.values()
+    except (TypeError, ValueError):
+        return handler  # a builtin that does not tell
+    if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
+        return handler
+    room = sum(parameter.kind in _POSITIONAL for parameter in parameters)
+    return handler if room >= count else lambda *arguments: handler(*arguments[:room])
+
+
+def encode(text: str) -> bytes:
+    """UTF-8; what has no UTF-8 (lone surrogates) is escaped."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+def describe(error: BaseException, filename: str) -> tuple[str, int]:
+    """The traceback from the script's first line on, without our own frames before it, and the last line in it."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename != filename:
+        frames = frames.tb_next
+    line = (error.lineno or 0) if isinstance(error, SyntaxError) and error.filename == filename else 0
+    for entry in traceback.extract_tb(frames):
+        if entry.filename == filename:
+            line = entry.lineno or 0
+    try:
+        text = "".join(traceback.format_exception(type(error), error, frames))
+    except Exception:  # a script can make its exceptions unprintable
+        text = type(error).__name__
+    return text.rstrip(), line

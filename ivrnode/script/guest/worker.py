@@ -1,0 +1,170 @@
+"""One call's script, from READY to FINISHED.
+
+READY ─ BOOT: compile, run the top level ─ events: handlers ─ END: hangup handlers, tasks cancelled, sockets closed
+                                                                   └─ nothing pending any more: FINISHED
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import json
+import os
+import sys
+from types import CodeType, ModuleType
+from typing import Any, NoReturn
+
+from ivrnode.script import ops
+from ivrnode.script.guest.call import Call
+from ivrnode.script.guest.environment import script_globals
+from ivrnode.script.guest.imports import script_builtins
+from ivrnode.script.guest.link import Link
+from ivrnode.script.guest.loop import ScriptLoop
+from ivrnode.script.guest.runtime import Runtime, redirect_output
+from ivrnode.script.guest.timers import Timers
+from ivrnode.script.guest.websocket import Sockets, Websocket
+
+_HANGUP_HANDLERS = 1.0  # seconds for which async ones keep the sockets open
+
+
+class Worker:
+    """Gets events from the link and gives them to whoever they are for."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._loop = ScriptLoop(link, self._dispatch, self._before_wait)
+        self._handlers = {
+            ops.BOOT: self._boot,
+            ops.AUDIO: self._audio,
+            ops.DIGIT: self._digit,
+            ops.PLAYED: self._played,
+            ops.DRAINED: self._drained,
+            ops.SOCKET_OPENED: self._socket_opened,
+            ops.SOCKET_TEXT: self._socket_text,
+            ops.SOCKET_BINARY: self._socket_binary,
+            ops.SOCKET_SENT: self._socket_sent,
+            ops.SOCKET_FAILED: self._socket_failed,
+            ops.SOCKET_CLOSED: self._socket_closed,
+            ops.WAKE: self._wake,
+            ops.END: self._end,
+        }
+        self._is_ending = False
+
+    def run(self) -> NoReturn:
+        self._link.put(ops.READY)
+        self._link.flush()
+        while True:
+            try:
+                self._loop.run_forever()
+            except BaseException as error:  # asyncio lets SystemExit out of a task
+                self._runtime.report(error)
+
+    def _dispatch(self, op: int, number: int, payload: bytes) -> None:
+        self._handlers[op](number, payload)
+
+    # The script.
+
+    def _boot(self, number: int, payload: bytes) -> None:
+        boot = json.loads(payload)
+        self._runtime = runtime = Runtime(self._link, self._loop, boot["filename"], boot["source"])
+        redirect_output(runtime)
+        self._call = Call(runtime, boot["facts"])
+        self._timers = Timers(runtime)
+        self._sockets = Sockets(runtime)
+        module = ModuleType("__main__")
+        module.__dict__.update(script_globals(boot, runtime, self._call, self._timers, self._sockets))
+        module.__dict__["__builtins__"] = script_builtins()
+        sys.modules["__main__"] = module  # where dataclasses and typing look for a script's own names
+        # As a callback of the loop, so that `asyncio.create_task` works in it.
+        self._loop.call_soon(self._run_top_level, boot["source"], boot["filename"], module.__dict__)
+
+    def _run_top_level(self, source: str, filename: str, names: dict[str, Any]) -> None:
+        try:
+            code: CodeType = compile(source, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+            result = eval(code, names)
+        except BaseException as error:
+            self._runtime.report(error, is_fatal=True)
+            return
+        if code.co_flags & inspect.CO_COROUTINE:
+            self._runtime.start(result, is_top_level=True)
+
+    # Events.
+
+    def _audio(self, number: int, payload: bytes) -> None:
+        self._call._audio_heard(payload)
+
+    def _digit(self, number: int, payload: bytes) -> None:
+        self._call._digit_pressed(payload.decode())
+
+    def _played(self, item: int, payload: bytes) -> None:
+        played_ms, is_stopped = ops.PLAYED_HEAD.unpack_from(payload)
+        self._call._playback_done(item, played_ms, is_stopped, payload[ops.PLAYED_HEAD.size :].decode())
+
+    def _drained(self, number: int, payload: bytes) -> None:
+        self._call._emit("drained")
+
+    def _socket_opened(self, number: int, payload: bytes) -> None:
+        self._socket(number)._socket_opened(payload.decode())
+
+    def _socket_text(self, number: int, payload: bytes) -> None:
+        self._socket(number)._message_received(payload.decode())
+
+    def _socket_binary(self, number: int, payload: bytes) -> None:
+        self._socket(number)._message_received(payload)
+
+    def _socket_sent(self, number: int, payload: bytes) -> None:
+        (self._socket(number).buffered,) = ops.SENT.unpack(payload)
+
+    def _socket_failed(self, number: int, payload: bytes) -> None:
+        self._socket(number)._failed(payload.decode())
+
+    def _socket_closed(self, number: int, payload: bytes) -> None:
+        (code,) = ops.CLOSE_HEAD.unpack_from(payload)
+        self._socket(number)._closed(code, payload[ops.CLOSE_HEAD.size :].decode())
+
+    def _socket(self, number: int) -> Websocket:
+        return self._sockets.live[number]  # the core tells of a socket until it is closed, never longer
+
+    def _wake(self, number: int, payload: bytes) -> None:
+        pass  # the loop looks at its timers after every event
+
+    # The end.
+
+    def _end(self, number: int, payload: bytes) -> None:
+        reason = json.loads(payload)["reason"]
+        self._runtime.is_over = True
+        self._timers.clear_all()
+        self._call._stop_playbacks()
+        waiting = set(self._loop.tasks)
+        self._call._emit("hangup", reason)
+        handlers = self._loop.tasks - waiting
+        for task in waiting:
+            task.cancel()
+        self._loop.create_task(self._close_sockets(handlers))
+
+    async def _close_sockets(self, handlers: set[asyncio.Task[Any]]) -> None:
+        if handlers:
+            await asyncio.wait(handlers, timeout=_HANGUP_HANDLERS)
+        self._sockets.close_all(1001, "call ended")
+        self._is_ending = True
+
+    def _before_wait(self) -> None:
+        if self._is_ending and not self._loop.tasks and not self._sockets.live:
+            self._link.acknowledge(None, 0)
+            self._link.put(ops.FINISHED)
+            self._link.flush()
+            os._exit(0)
+
+
+def run() -> NoReturn:
+    """Locked down: take the place of the zygote in this process, for good."""
+    Worker(Link()).run()
+
+
+def refuse(text: str) -> NoReturn:
+    """Not locked down: say why and end."""
+    link = Link()
+    link.put(ops.FAILED, 0, b"\1" + text.encode("utf-8", "replace"))
+    link.flush()
+    os._exit(1)

@@ -1,0 +1,168 @@
+"""The core's side of one worker, without sockets or clocks: budgets, the queue's bounds, acknowledgements.
+
+    events --send--> frames, numbered 1, 2, 3 … --to_send--> worker
+    actions <-- receive <-- frames; DONE and WAIT say how many events are dealt with
+
+What a script may not do raises ScriptError from `receive` or `send`; the owner then kills the worker.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ivrnode.errors import ScriptError
+from ivrnode.script import messages as m
+from ivrnode.script import ops
+from ivrnode.script.frames import Acknowledgement, FrameParser, decode, encode
+from ivrnode.script.limits import Bucket, Limits
+
+_BOOT = 1  # Boot is always the first event
+
+
+class ScriptHost:
+    """One worker as the core sees it. `is_ready` after the lock-down, `is_finished` after Finished."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.is_ready = self.is_finished = False
+        self.audio_dropped = 0
+        self._limits = limits
+        self._parser = FrameParser(limits.frame)
+        self._frames = Bucket(limits.frames_burst, limits.frames_rate)
+        self._bytes = Bucket(limits.bytes_burst, limits.bytes_rate)
+        self._audio = Bucket(limits.audio_burst, limits.audio_rate)
+        self._log = Bucket(limits.log_rate, limits.log_rate)
+        self._lines_dropped = 0
+        self._queue: deque[tuple[bytes, bool]] = deque()  # frame, is audio
+        self._queue_bytes = 0
+        self._sent = 0  # events given to `send`
+        self._handled = 0  # of these, dealt with by the script
+        self._audio_waiting: deque[tuple[int, int]] = deque()  # number of the event, its size
+        self._audio_waiting_bytes = 0
+        self._sockets: set[int] = set()
+
+    @property
+    def oldest(self) -> int:
+        """The number of the event that the script is at (0: it is idle), for the watchdog."""
+        return self._handled + 1 if self._handled < self._sent else 0
+
+    @property
+    def cpu_allowed(self) -> float:
+        """Seconds of CPU for the event that the script is at."""
+        limits = self._limits
+        return (limits.cpu_start_ms if self._handled < _BOOT else limits.cpu_event_ms) / 1000
+
+    # To the worker.
+
+    def send(self, event: m.Event) -> None:
+        """Queue one event. Audio that finds too much waiting is dropped and counted; ScriptError: the queue is full."""
+        frame = encode(event)
+        is_audio = type(event) is m.AudioHeard
+        if is_audio and self._is_audio_full():
+            self.audio_dropped += 1
+            return
+        if self._is_full(len(frame)):
+            self._drop_queued_audio()
+            if self._is_full(len(frame)):
+                raise ScriptError(f"it does not read: {len(self._queue)} events wait for it")
+        if type(event) is not m.Result:
+            self._sent += 1
+        if is_audio:
+            self._audio_waiting.append((self._sent, len(frame)))
+            self._audio_waiting_bytes += len(frame)
+        elif type(event) is m.SocketClosed:
+            self._sockets.discard(event.socket)
+        self._queue.append((frame, is_audio))
+        self._queue_bytes += len(frame)
+
+    def to_send(self) -> bytes:
+        """The next frame to write, b"" when there is none."""
+        if not self._queue:
+            return b""
+        frame, _ = self._queue.popleft()
+        self._queue_bytes -= len(frame)
+        return frame
+
+    def _is_full(self, size: int) -> bool:
+        limits = self._limits
+        return len(self._queue) >= limits.queue_frames or self._queue_bytes + size > limits.queue_bytes
+
+    def _is_audio_full(self) -> bool:
+        limits = self._limits
+        return (
+            len(self._audio_waiting) >= limits.audio_waiting
+            or self._audio_waiting_bytes >= limits.audio_waiting_bytes
+            or self._is_full(0)
+        )
+
+    def _drop_queued_audio(self) -> None:
+        """Make room. The worker counts events as they come, so what was never written takes its number with it."""
+        kept = deque(entry for entry in self._queue if not entry[1])
+        for _ in range(len(self._queue) - len(kept)):
+            _, size = self._audio_waiting.pop()
+            self._audio_waiting_bytes -= size
+            self._queue_bytes -= size
+            self._sent -= 1
+            self.audio_dropped += 1
+        self._queue = kept
+
+    # From the worker.
+
+    def receive(self, data: bytes | bytearray | memoryview, now: float) -> list[m.Action]:
+        """The actions in these bytes of the stream. Raises ScriptError when the script broke a rule."""
+        actions: list[m.Action] = []
+        for op, number, payload in self._parser.feed(data):
+            action = decode(op, number, payload)
+            if isinstance(action, Acknowledgement):
+                self._acknowledge(action, actions)
+                continue
+            if not self.is_ready:
+                self._before_ready(action)
+            self._charge(action, len(payload), now)
+            if type(action) is m.Log:
+                self._pass_log(action, now, actions)
+                continue
+            if type(action) is m.OpenSocket:
+                self._open_socket(action)
+            elif type(action) is m.Finished:
+                self.is_finished = True
+            actions.append(action)
+        return actions
+
+    def _before_ready(self, action: m.Action) -> None:
+        if isinstance(action, m.Failed):
+            raise ScriptError(action.text)  # a step of the lock-down failed
+        if not isinstance(action, m.Ready):
+            raise ScriptError("it spoke before it was locked down")
+        self.is_ready = True
+
+    def _acknowledge(self, done: Acknowledgement, actions: list[m.Action]) -> None:
+        if not self._handled < done.handled <= self._sent:
+            raise ScriptError("it acknowledges what was never sent")
+        self._handled = done.handled
+        waiting = self._audio_waiting
+        while waiting and waiting[0][0] <= done.handled:
+            self._audio_waiting_bytes -= waiting.popleft()[1]
+        # Idle means that nothing is on its way to the script either: only then can the call know what is left.
+        if done.wait is not None and done.handled == self._sent:
+            actions.append(done.wait)
+
+    def _charge(self, action: m.Action, size: int, now: float) -> None:
+        if not self._frames.take(1, now):
+            raise ScriptError(f"more than {self._limits.frames_rate} calls a second")
+        bucket = self._audio if type(action) is m.Play else self._bytes
+        if not bucket.take(size, now):
+            raise ScriptError("it sends too many bytes")
+
+    def _pass_log(self, line: m.Log, now: float, actions: list[m.Action]) -> None:
+        if not self._log.take(len(line.text), now):
+            self._lines_dropped += 1
+            return
+        if self._lines_dropped:
+            actions.append(m.Log(3, f"{self._lines_dropped} lines of log dropped: too many at once"))
+            self._lines_dropped = 0
+        actions.append(line)
+
+    def _open_socket(self, action: m.OpenSocket) -> None:
+        if action.socket in self._sockets or len(self._sockets) >= ops.MAX_SOCKETS:
+            raise ScriptError("it opens more sockets than it may")
+        self._sockets.add(action.socket)
