@@ -22,25 +22,24 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_ROOM = Path(__file__).parent
+_FOLDER = Path(__file__).parent / "commands"
 
 
 class CommandFolder(click.Group):
     """A group whose commands are files. An error that we raise on purpose ends in one line and status 1."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_modules())
+        return _names()
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = _modules().get(cmd_name)
-        if module is None:
+        if cmd_name not in _names():
             return None
-        command: click.Command = getattr(importlib.import_module(f"ivrnode.{module}"), cmd_name)
+        command: click.Command = getattr(importlib.import_module(f"ivrnode.commands.{cmd_name}"), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, _summary(module)) for name, module in sorted(_modules().items())])
+            formatter.write_dl([(name, _summary(name)) for name in _names()])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -78,18 +77,13 @@ def _load_config(ctx: click.Context, param: click.Parameter, value: Path | None)
     return Config.load(value)
 
 
-def _modules() -> dict[str, str]:
-    """Command -> module below `ivrnode`."""
-    return {path.stem: f"commands.{path.stem}" for path in (_ROOM / "commands").glob("[!_]*.py")}
+def _names() -> list[str]:
+    return sorted(path.stem for path in _FOLDER.glob("[!_]*.py"))
 
 
-def _file(module: str) -> Path:
-    return _ROOM.joinpath(*module.split(".")).with_suffix(".py")
-
-
-def _summary(module: str) -> str:
+def _summary(name: str) -> str:
     """The first sentence of the file's docstring, without the command's name before it."""
-    text = ast.get_docstring(ast.parse(_file(module).read_bytes())) or ""
+    text = ast.get_docstring(ast.parse((_FOLDER / f"{name}.py").read_bytes())) or ""
     sentence = re.split(r"\.\s|\.$|\n\n", text, maxsplit=1)[0]
     sentence = " ".join(sentence.rpartition("`: ")[2].split())
     return sentence[:1].upper() + sentence[1:]

@@ -13,8 +13,9 @@ from ivrnode.errors import IvrNodeError
 if TYPE_CHECKING:
     from ivrnode.config import Config
 
-Finding = tuple[bool, str]
-"""Whether it is good, and what it is."""
+GOOD, NOTE, WRONG = "ok", "note", "WRONG"
+Finding = tuple[str, str]
+"""One of the marks above, and what was found."""
 
 
 @click.command()
@@ -22,12 +23,12 @@ Finding = tuple[bool, str]
 def check(config: Config) -> None:
     """Check the configuration, every tenant, every template, and the walls around scripts. Status 1 if one is bad."""
     click.echo("ok     configuration")
-    bad = 0
-    for is_good, text in (*_network(config), *_tenants(config), *_walls()):
-        click.echo(f"{'ok' if is_good else 'WRONG':6} {text}", err=not is_good)
-        bad += not is_good
-    if bad:
-        raise click.ClickException(f"{bad} to put right")
+    wrong = 0
+    for mark, text in (*_network(config), *_tenants(config), *_walls()):
+        click.echo(f"{mark:6} {text}", err=mark == WRONG)
+        wrong += mark == WRONG
+    if wrong:
+        raise click.ClickException(f"{wrong} to put right")
 
 
 def _network(config: Config) -> Iterator[Finding]:
@@ -36,9 +37,9 @@ def _network(config: Config) -> Iterator[Finding]:
     try:
         OutboundPolicy(config.scripts.connect_to)
     except IvrNodeError as error:
-        yield False, f"scripts: {error}"
+        yield WRONG, f"scripts: {error}"
     names = ", ".join(sorted(config.secrets))
-    yield True, f"secrets of the system: {names or 'none'}"
+    yield GOOD, f"secrets of the system: {names or 'none'}"
 
 
 def _tenants(config: Config) -> Iterator[Finding]:
@@ -51,29 +52,27 @@ def _tenants(config: Config) -> Iterator[Finding]:
     store, templates = TenantStore(config.tenants, Log()), Templates(config.tenants, ALLOWED)
     store.refresh()
     for error in store.errors.values():
-        yield False, str(error)
+        yield WRONG, str(error)
     if not store.tenants and not store.errors:
-        yield False, f"no tenant in {config.tenants}: `ivrnode init` writes a first one"
+        yield WRONG, f"no tenant in {config.tenants}: `ivrnode init` writes a first one"
     for tenant in store.tenants.values():
-        yield True, f"tenant {tenant.domain}"
+        yield GOOD, f"tenant {tenant.domain}"
         for node in tenant.nodes.values():
             template = templates.find(tenant.domain, node.extension)
             where = f"{node.extension}@{tenant.domain}: {template.tier} template"
-            yield template.error is None, f"{where} {template.error or template.path}"
+            yield WRONG if template.error else GOOD, f"{where} {template.error or template.path}"
             known = secrets_of(config.secrets, tenant.secrets, None)
             for name in sorted(set(node.secrets or ()) - known.keys()):
-                yield (
-                    False,
-                    f"{node.extension}@{tenant.domain}: there is no secret {name!r}, or its variable is not set",
-                )
+                yield WRONG, f"{node.extension}@{tenant.domain}: no secret {name!r}, or its variable is not set"
 
 
 def _walls() -> Iterator[Finding]:
-    try:
-        from ivrnode.net.workers import probe
-    except ImportError:
-        return
-    try:
-        yield True, f"walls around scripts: {probe()}"
-    except (IvrNodeError, OSError) as error:
-        yield False, f"walls around scripts: {error}"
+    from ivrnode.net.walls import probe
+
+    walls = probe()
+    if walls.seccomp:
+        yield GOOD, f"walls around scripts: seccomp, Landlock ABI {walls.landlock or 'none'} ({walls.machine})"
+    else:
+        yield WRONG, "scripts will not be started: there are no walls to put around them"
+    for warning in walls.warnings():
+        yield NOTE, warning

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,8 @@ from ivrnode.cli import with_config
 from ivrnode.errors import ConfigError
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from ivrnode.config import Config
     from ivrnode.log import Log
 
@@ -26,14 +28,20 @@ if TYPE_CHECKING:
 )
 def serve(config: Config, is_unsafe: bool) -> None:
     """Take calls until Ctrl-C or SIGTERM; then running calls are ended in order."""
+    import asyncio
+
     from ivrnode.net import runtime
 
+    with _log(config) as log, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(runtime.serve(config, log, is_unsafe=is_unsafe))
+
+
+def _loop_factory() -> Callable[[], AbstractEventLoop] | None:
     try:
-        from uvloop import run
-    except ImportError:  # no uvloop on this system: the stock loop does the same, slower
-        from asyncio import run
-    with _log(config) as log:
-        run(runtime.serve(config, log, is_unsafe=is_unsafe))
+        import uvloop
+    except ImportError:  # a system without uvloop: the stock loop does the same, slower
+        return None
+    return uvloop.new_event_loop
 
 
 @contextmanager

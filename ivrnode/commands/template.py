@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -49,24 +49,24 @@ def show(config: Config, tenant: str, node: str) -> None:
 
 
 @template.command("set")
-@click.argument("file", type=click.File(encoding="utf-8-sig"))
+@click.argument("file", type=click.Path(allow_dash=True, dir_okay=False))
 @with_tenant_and_node
 @with_config
-def save(config: Config, file: TextIO, tenant: str, node: str) -> None:
+def save(config: Config, file: str, tenant: str, node: str) -> None:
     """Save FILE (- = standard input) as the template. One that cannot run is refused, with line and column."""
-    from ivrnode.tenancy.lint import dunder_warnings
+    from ivrnode.tenancy.lint import decode, dunder_warnings
 
     templates = _templates(config, tenant, node)
+    name = "standard input" if file == "-" else file
     try:
-        text = file.read()
+        with click.open_file(file, "rb") as opened:
+            text = decode(opened.read(), name)
         path = templates.save(text, tenant, node)
-    except UnicodeDecodeError as error:
-        raise ScriptError(f"is not UTF-8: {error.reason}", file=file.name) from None
-    except ScriptError as error:  # the lines are those of the file that was given
-        raise ScriptError(error.message, file=file.name, line=error.line, column=error.column) from None
+    except ScriptError as error:  # the place that counts is the one in the file that was given
+        raise ScriptError(error.message, file=name, line=error.line, column=error.column) from None
     except OSError as error:
-        raise click.ClickException(f"{error.filename} cannot be written: {error.strerror}") from None
-    for warning in dunder_warnings(text, file.name):
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+    for warning in dunder_warnings(text, name):
         click.echo(f"Warning: {warning}", err=True)
     click.echo(f"saved as {path}; it runs from the next call on")
 

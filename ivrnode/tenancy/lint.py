@@ -48,6 +48,17 @@ def check(text: str, file: str, imports: Collection[str]) -> ScriptError | None:
     return _error(text, file, *found[0]) if found else None
 
 
+def decode(data: bytes, file: str) -> str:
+    """The text of a script's file. Raises ScriptError, with line and column, if it is not UTF-8."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start].split(b"\n")
+        raise ScriptError(
+            "is not UTF-8: save it as UTF-8", file=file, line=len(before), column=len(before[-1].decode()) + 1
+        ) from None
+
+
 def dunder_warnings(text: str, file: str) -> list[ScriptError]:
     """Attributes such as `__class__`: they work, but no script needs them. `text` has passed `check`."""
     return [

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivrnode.errors import ScriptError
-from ivrnode.tenancy.lint import LARGEST_SCRIPT, check, too_large
+from ivrnode.tenancy.lint import LARGEST_SCRIPT, check, decode, too_large
 
 TEMPLATE_FILE = "ivrnode.py"
 DEFAULT_TEMPLATE = Path(__file__).parent / "default" / TEMPLATE_FILE
@@ -100,11 +100,9 @@ def _read(tier: str, path: Path, size: int, imports: Collection[str]) -> Templat
     if size > LARGEST_SCRIPT:
         return Template(tier, path, "", too_large(str(path)))
     try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = error.object[: error.start].rpartition(b"\n")
-        place = {"line": before[0].count(b"\n") + bool(before[1]) + 1, "column": len(before[2].decode()) + 1}
-        return Template(tier, path, "", ScriptError("is not UTF-8: save it as UTF-8", file=str(path), **place))
+        text = decode(path.read_bytes(), str(path))
+    except ScriptError as error:
+        return Template(tier, path, "", error)
     except OSError as error:
         return Template(tier, path, "", ScriptError(f"cannot be read: {error.strerror}", file=str(path)))
     return Template(tier, path, text, check(text, str(path), imports))
