@@ -19,9 +19,9 @@ def parse_host_port(text: str) -> tuple[str, int | None]:
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         rest = rest.lstrip(WHITESPACE)
-        if not bracket or not _is_ipv6(host) or (rest and rest[0] != ":"):
+        if not bracket or (rest and rest[0] != ":"):
             raise ProtocolError("Bad IPv6 host")
-        return host.lower(), _parse_port(rest[1:]) if rest else None
+        return _read_ipv6(host), _parse_port(rest[1:]) if rest else None
     host, colon, port = text.partition(":")
     host = host.rstrip(WHITESPACE)
     if not _NAME.fullmatch(host):
@@ -38,9 +38,17 @@ def _parse_port(text: str) -> int:
     return parse_number(text.strip(WHITESPACE), 65535, "port")
 
 
-def _is_ipv6(text: str) -> bool:
+def _read_ipv6(text: str) -> str:
+    """The address in lower case. Three colons before an IPv4 tail, a slip in the old grammar, are read as two."""
+    if ":::" in text:
+        head, _, tail = text.partition(":::")
+        if "." not in tail or ":" in tail:  # RFC 5118 s4.10 tolerates this one place only
+            raise ProtocolError("Bad IPv6 host")
+        text = f"{head}::{tail}"
     try:
         ipaddress.IPv6Address(text)
     except ValueError:
-        return False
-    return "%" not in text  # zone names mean nothing to the far end (RFC 5118 has none)
+        raise ProtocolError("Bad IPv6 host") from None
+    if "%" in text:  # a zone names an interface of the sender's machine
+        raise ProtocolError("Bad IPv6 host")
+    return text.lower()

@@ -241,6 +241,8 @@ def _read_request(
         request.uri = Uri.parse(target)
         if request.uri.scheme not in _KNOWN_SCHEMES:
             raise ProtocolError("Unsupported URI Scheme", 416)
+        if request.uri.headers:
+            raise ProtocolError("Headers in Request-URI")  # RFC 3261 s19.1.1 table 1, RFC 4475 s3.1.2.11
         request.body = _cut_body(headers, body, is_stream)
         _check_fields(headers)
         if request.cseq.method != method:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ivrnode.errors import ProtocolError
-from ivrnode.sip.grammar import WHITESPACE, is_token
+from ivrnode.sip.grammar import WHITESPACE, is_token, parse_number
 from ivrnode.sip.host import parse_host_port, write_host_port
 from ivrnode.sip.parameters import Parameters, find_parameter, parse_parameters, replace_parameter, write_parameters
 
@@ -51,8 +51,10 @@ class Via:
     @property
     def rport(self) -> int | None:
         """Port that the request came from; None also while it is only asked for (`parameter("rport")` is "" then)."""
-        rport = find_parameter(self.parameters, "rport") or ""
-        return int(rport) if rport.isdigit() and rport.isascii() and len(rport) <= 5 else None
+        try:
+            return parse_number(find_parameter(self.parameters, "rport") or "", 65535, "rport")
+        except ProtocolError:
+            return None
 
     def parameter(self, name: str) -> str | None:
         """Value of the parameter as written; "" for a name alone such as `rport`, None when there is none."""
