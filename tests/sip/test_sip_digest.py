@@ -57,6 +57,21 @@ def test_rfc_7616_section_3_9_1() -> None:
         assert response == expected
 
 
+def test_rfc_7616_section_3_9_2_as_corrected_by_erratum_4897() -> None:
+    response = digest_response(
+        "SHA-512-256",
+        Credentials("J\u00e4s\u00f8n Doe", "Secret, or not?"),
+        "api@example.org",
+        "5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK",
+        "GET",
+        "/doe.json",
+        qop="auth",
+        nc="00000001",
+        cnonce="NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v",
+    )
+    assert response == "3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5"
+
+
 def test_rfc_2617_section_3_5() -> None:
     response = digest_response(
         "MD5",
