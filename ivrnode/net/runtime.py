@@ -1,0 +1,252 @@
+"""The shell around the core: opens the sockets, starts the child processes, keeps the clock, and does what the hall
+asks of the world (`pbx.effects.Effects`). What comes back goes straight to one of the core's doors.
+
+    Flows ─┐                                  ┌─ Flows
+    media ─┼──> Core (sync, no clock) ──> World ─ media, workers, WebsocketClients, Speech
+  workers ─┤                                  └─ ...
+  sockets ─┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+import time
+
+from ivrnode import __version__
+from ivrnode.config import Config, Scripts
+from ivrnode.log import Log
+from ivrnode.media.messages import Command
+from ivrnode.media.messages import Event as MediaEvent
+from ivrnode.net.addresses import LocalAddresses
+from ivrnode.net.clients import WebsocketClients
+from ivrnode.net.control import ControlServer
+from ivrnode.net.flows import Flows
+from ivrnode.net.log_sinks import log_operations
+from ivrnode.net.media import InLoopMedia, MediaPort, ProcessMedia
+from ivrnode.net.outbound_policy import OutboundPolicy
+from ivrnode.net.speech import Speech, SpeechError
+from ivrnode.net.workers import ScriptWorkers
+from ivrnode.pbx.core import Core
+from ivrnode.pbx.operations import call_operations
+from ivrnode.pbx.reception import Reception
+from ivrnode.pbx.registration_desk import RegistrationDesk
+from ivrnode.script.end import ScriptEnd
+from ivrnode.script.guest.imports import ALLOWED
+from ivrnode.script.limits import MIB, Limits
+from ivrnode.script.messages import Action, Boot, Event, OpenSocket
+from ivrnode.sip.digest import DigestServer
+from ivrnode.sip.flow import Flow
+from ivrnode.tenancy.store import TenantStore
+from ivrnode.tenancy.templates import Templates
+
+TICK = 0.02
+LEAVE_SECONDS = 7.0
+
+
+class Runtime:
+    """One core and its world. `async with Runtime(config, log)` serves until the block is left."""
+
+    def __init__(self, config: Config, log: Log, *, is_unsafe: bool = False) -> None:
+        self.config, self.log = config, log
+        store = TenantStore(config.tenants, log)
+        templates = Templates(config.tenants, ALLOWED)
+        self.addresses = LocalAddresses(config.sip.external_host, config.sip.local_nets)
+        self.world = World(config, self.addresses, log, is_unsafe=is_unsafe)
+        ids = random.SystemRandom()
+        digest = DigestServer(ids.randbytes(32))
+        reception = Reception(
+            store,
+            templates,
+            digest,
+            log,
+            ids,
+            settings=config.settings,
+            secrets=config.secrets,
+            max_calls=config.scripts.max_calls,
+        )
+        desk = RegistrationDesk(store, digest, log)
+        self.core = Core(reception, desk, self.world, log, self._sent_by, ids, config.media.address or "0.0.0.0")
+        self.world.core = self.core
+        self.listening: list[tuple[str, str, int]] = []
+        operations = call_operations(self.core, time.monotonic) | log_operations(log)
+        self._control = ControlServer(config.control.socket, operations)
+        self._ticker: asyncio.Task[None] | None = None
+        self._is_empty = asyncio.Event()
+
+    async def __aenter__(self) -> Runtime:
+        try:
+            await self._open()
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.core.shut_down(time.monotonic())
+        self._is_empty.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._is_empty.wait(), LEAVE_SECONDS)
+        await self._close()
+
+    async def _open(self) -> None:
+        await self.world.start()
+        for listen in self.config.sip.listen:
+            host, port = await self.world.flows.listen(listen.transport, listen.host, listen.port)
+            self.listening.append((listen.transport, host, port))
+        await self._control.start()
+        self._ticker = asyncio.create_task(self._tick())
+        where = " ".join(f"{transport}:{host}:{port}" for transport, host, port in self.listening)
+        self.log.write("GENERAL", 1, f"ivrnode {__version__} listens on {where}")
+
+    async def _close(self) -> None:
+        if self._ticker is not None:
+            self._ticker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ticker
+        await self._control.close()
+        await self.world.close()
+
+    async def _tick(self) -> None:
+        """The core's one clock: SIP timers and deadlines, every 20 ms, never by adding sleeps."""
+        due = time.monotonic()
+        while True:
+            now = time.monotonic()
+            self.core.tick(now)
+            self.world.tick()
+            if not self.core.calls:
+                self._is_empty.set()
+            due = max(due + TICK, now)
+            await asyncio.sleep(due - time.monotonic())
+
+    def _sent_by(self, flow: Flow) -> tuple[str, int]:
+        return self.addresses.towards(flow.remote[0]), flow.local[1]
+
+
+class World:
+    """Does what the hall asks (`Effects`) and hands it what comes of it. Holds every socket and child process."""
+
+    core: Core
+
+    def __init__(self, config: Config, addresses: LocalAddresses, log: Log, *, is_unsafe: bool) -> None:
+        self._log, self._addresses = log, addresses
+        self.flows = Flows(self._sip_received, self._flow_closed, log)
+        media_class = InLoopMedia if config.media.in_process else ProcessMedia
+        self._media: MediaPort = media_class(self._media_told, ports=config.media.ports)
+        self._workers = ScriptWorkers(self, _limits(config.scripts), is_unsafe=is_unsafe)
+        self._sockets = WebsocketClients(OutboundPolicy(config.scripts.connect_to), self)
+        self._speech = Speech(config.speech.cache, config.speech.cache_mb << 20, log=log)
+        self._jobs: dict[tuple[str, int], asyncio.Task[None]] = {}
+
+    async def start(self) -> None:
+        await asyncio.gather(self._media.start(), self._workers.start(), self._speech.start())
+
+    async def close(self) -> None:
+        for job in self._jobs.values():
+            job.cancel()
+        await self.flows.close()
+        await self._sockets.stop()
+        await asyncio.gather(self._media.close(), self._workers.close(), self._speech.close())
+
+    def tick(self) -> None:
+        self._sockets.tick()
+
+    # Effects.
+
+    def send_sip(self, data: bytes, flow: Flow) -> None:
+        self.flows.send(data, flow)
+
+    def media(self, command: Command) -> None:
+        self._media.send(command)
+
+    def media_host(self, flow: Flow) -> str:
+        return self._addresses.towards(flow.remote[0])
+
+    def run_script(self, call: str, boot: Boot) -> None:
+        self._workers.run(call, boot)
+
+    def tell_script(self, call: str, event: Event) -> None:
+        self._workers.send(call, event)
+
+    def kill_script(self, call: str, reason: str) -> None:
+        self._workers.kill(call, reason)
+
+    def open_socket(self, call: str, request: OpenSocket) -> None:
+        self._sockets.open((call, request.socket), request.url, request.headers, request.verify, request.timeout)
+
+    def send_socket(self, call: str, socket: int, data: str | bytes) -> None:
+        self._sockets.send((call, socket), data)
+
+    def close_socket(self, call: str, socket: int, code: int, reason: str) -> None:
+        self._sockets.close((call, socket), code, reason)
+
+    def speak(self, call: str, item: int, text: str, lang: str, voice: str, tenant: str) -> None:
+        job = asyncio.get_running_loop().create_task(self._speak(call, item, text, lang, voice, tenant))
+        self._jobs[call, item] = job
+        job.add_done_callback(lambda _: self._jobs.pop((call, item), None))
+
+    def hush(self, call: str, item: int) -> None:
+        if job := self._jobs.get((call, item)):
+            job.cancel()
+
+    async def _speak(self, call: str, item: int, text: str, lang: str, voice: str, tenant: str) -> None:
+        try:
+            async for pcm, rate in self._speech.synthesize(text, lang, voice, tenant):
+                self.core.spoken(call, item, pcm, rate, is_last=False)
+            self.core.spoken(call, item, b"", 8000, is_last=True)
+        except SpeechError as error:
+            self.core.speech_failed(call, item, str(error))
+
+    # What comes back.
+
+    def _sip_received(self, data: bytes, flow: Flow) -> None:
+        self.core.sip_received(data, flow, time.monotonic())
+
+    def _flow_closed(self, flow: Flow) -> None:
+        self.core.flow_closed(flow, time.monotonic())
+
+    def _media_told(self, event: MediaEvent) -> None:
+        self.core.media_told(event, time.monotonic())
+
+    def script_action(self, call: str, action: Action) -> None:
+        self.core.script_acted(call, action, time.monotonic())
+
+    def script_ended(self, call: str, end: ScriptEnd) -> None:
+        self.core.script_ended(call, end, time.monotonic())
+
+    def socket_opened(self, key: tuple[str, int], subprotocol: str) -> None:
+        self.core.socket_opened(key, subprotocol)
+
+    def socket_message(self, key: tuple[str, int], data: str | bytes) -> None:
+        self.core.socket_message(key, data)
+
+    def socket_sent(self, key: tuple[str, int], buffered: int) -> None:
+        self.core.socket_sent(key, buffered)
+
+    def socket_failed(self, key: tuple[str, int], error: str) -> None:
+        self.core.socket_failed(key, error)
+
+    def socket_closed(self, key: tuple[str, int], code: int, reason: str) -> None:
+        self.core.socket_closed(key, code, reason)
+
+    def socket_headers_dropped(self, key: tuple[str, int], names: tuple[str, ...]) -> None:
+        self.core.socket_headers_dropped(key, names)
+
+
+def _limits(scripts: Scripts) -> Limits:
+    return Limits(
+        memory=scripts.memory_mb * MIB, cpu_event_ms=scripts.cpu_ms_per_event, cpu_start_ms=scripts.cpu_ms_start
+    )
+
+
+async def serve(config: Config, log: Log, *, is_unsafe: bool = False) -> None:
+    """Serve until SIGINT or SIGTERM: then calls are ended in order, scripts get their grace."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with Runtime(config, log, is_unsafe=is_unsafe):
+        await stop.wait()
+        log.write("GENERAL", 1, "shutting down")

@@ -1,0 +1,48 @@
+"""What is to happen when: one heap of deadlines for the whole hall, served by the core's tick.
+
+A deadline has a key; setting it again moves it, None removes it. So no timer handle exists that could leak.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Hashable
+
+Job = Callable[[float], None]
+
+
+class Agenda:
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Hashable]] = []
+        self._jobs: dict[Hashable, tuple[int, Job]] = {}
+        self._count = 0
+
+    def set(self, key: Hashable, at: float | None, job: Job | None = None) -> None:
+        """Do `job(now)` at time `at` (seconds, monotonic). `at` None: forget what was set for this key."""
+        if at is None or job is None:
+            self._jobs.pop(key, None)
+            return
+        self._count += 1
+        self._jobs[key] = (self._count, job)
+        heapq.heappush(self._heap, (at, self._count, key))
+
+    def has(self, key: Hashable) -> bool:
+        return key in self._jobs
+
+    def tick(self, now: float) -> None:
+        """Do what is due. A job may set deadlines; one that is due at once is done in this tick too."""
+        while self._heap and self._heap[0][0] <= now:
+            _, count, key = heapq.heappop(self._heap)
+            entry = self._jobs.get(key)
+            if entry is not None and entry[0] == count:
+                del self._jobs[key]
+                entry[1](now)
+
+    def next_deadline(self) -> float | None:
+        while self._heap:
+            at, count, key = self._heap[0]
+            entry = self._jobs.get(key)
+            if entry is not None and entry[0] == count:
+                return at
+            heapq.heappop(self._heap)
+        return None

@@ -1,0 +1,356 @@
+"""One call: a caller, his node, the script that runs for him.
+
+    OPENING ──Opened──> ANSWERED ──end(reason)──> ENDING ──script gone──> GONE
+       │ (leg)             │ script runs             │ Closed, HungUp, sockets closed,
+       └──────CANCEL───────┴──give_up: apology───────┘ grace of 5 s, kill
+
+What the caller hears is `Sound`'s business, the script's sockets are `Sockets`'; here is the life of the call.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from ivrnode.errors import ProtocolError, ScriptError
+from ivrnode.log import Log
+from ivrnode.media import messages as media
+from ivrnode.pbx import fallback
+from ivrnode.pbx.agenda import Agenda
+from ivrnode.pbx.effects import Effects
+from ivrnode.pbx.sip_party import SipParty, info_digit
+from ivrnode.pbx.sockets import Sockets
+from ivrnode.pbx.sound import SPEECH_TIMEOUT, Sound
+from ivrnode.script import messages as script
+from ivrnode.script.end import ScriptEnd
+from ivrnode.tenancy.secrets import Secrets
+from ivrnode.tenancy.tenant import IvrNode
+
+GRACE = 5.0
+SOCKET_GRACE = 1.0
+MOST_DRAIN = 30.0
+MOST_CLOSING = 1.0
+NO_AUDIO_SECONDS = 60
+EARLY_DIGITS = 64
+APOLOGY, TONE = 1 << 30, (1 << 30) + 1
+
+
+class State(Enum):
+    OPENING = auto()
+    ANSWERED = auto()
+    ENDING = auto()
+    GONE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a call is about, decided before it is answered."""
+
+    facts: script.Facts
+    node: IvrNode
+    boot: Callable[[], script.Boot]
+    secrets: Secrets
+
+
+class Call:
+    """Doors: `media_told`, `script_acted`, `script_ended`, the far end's (`confirmed`, `left` ...), `end`."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        party: SipParty,
+        effects: Effects,
+        agenda: Agenda,
+        log: Log,
+        on_gone: Callable[[Call], None],
+        now: float,
+    ) -> None:
+        facts = assignment.facts
+        self.id, self.tenant, self.party = facts.callid, facts.tenant, party
+        self.facts, self.node = facts, assignment.node
+        self.state, self.reason = State.OPENING, ""
+        self.started_at, self.answered_at = now, now
+        self._assignment, self._effects, self._agenda, self._log = assignment, effects, agenda, log
+        self._on_gone = on_gone
+        self._lang = facts.lang
+        self._digits: deque[str] = deque(maxlen=EARLY_DIGITS)
+        self._is_listening = self._is_streaming = self._is_draining = self._is_giving_up = False
+        self._has_script = False
+        self.sound = Sound(self.id, party.leg, self.tenant, effects, self._tell)
+        self.sockets = Sockets(self.id, self.tenant, effects, assignment.secrets, log, self._tell)
+
+    # The leg of media.
+
+    def media_told(self, event: media.Event, now: float) -> None:
+        match event:
+            case media.Audio():
+                self._tell(script.AudioHeard(event.audio))
+            case media.ItemDone():
+                self._item_done(event, now)
+            case media.Answer():
+                self.sound.answered(event.request, event.value)
+            case media.Drained():
+                self._tell(script.QueueDrained())
+            case media.Digit():
+                self._digit(event.digit)
+            case media.Opened():
+                self._opened(event, now)
+            case media.OpenFailed():
+                self.write("MEDIA", 1, event.error)
+                self.party.refuse(503, "No RTP port free", now)
+                self._gone(now)
+            case media.FirstPacket():
+                self.write("MEDIA", 6, "first RTP packet")
+            case media.NoRtp():
+                self._no_rtp(event.seconds, now)
+            case media.Statistics():
+                self.write("MEDIA", 5, _statistics(event))
+            case media.Closed():
+                self._closed(now)
+
+    def _opened(self, event: media.Opened, now: float) -> None:
+        if self.state is not State.OPENING:
+            return
+        try:
+            self.party.answer(event.address[1], now)
+        except ProtocolError as error:
+            self.write("SIP", 3, f"refused: {error}")
+            self.party.refuse(error.status, str(error), now)
+            self._effects.media(media.Close(self.party.leg))
+            self._gone(now)
+            return
+        self.state, self.answered_at = State.ANSWERED, now
+        self.write("APP", 4, f"answered {self.facts.caller or 'anonymous'} at {self.party.name}")
+        self._agenda.set((self.id, "max"), now + self.node.max_duration, lambda at: self.end("max_duration", at))
+        self._run_script(now)
+
+    def _item_done(self, event: media.ItemDone, now: float) -> None:
+        if event.error:
+            self.write("SCRIPT", 2, f"sound {event.item} was not heard in full: {event.error}")
+        self.sound.item_done(event)
+        if self._is_giving_up:
+            if event.item == APOLOGY and event.error and self.state is State.ANSWERED:
+                self.sound.play(script.Play(TONE, "pcm16", fallback.TONE_RATE, fallback.information_tone()))
+            elif not self.sound.has_items:
+                self.end("error", now)
+        elif self._is_draining and not self.sound.has_items:
+            self.end("script", now)
+
+    def _digit(self, digit: str) -> None:
+        self.write("APP", 6, f"key {digit}")
+        if self._is_listening:
+            self._tell(script.DigitPressed(digit))
+        else:
+            self._digits.append(digit)
+
+    def _no_rtp(self, seconds: int, now: float) -> None:
+        self.write("MEDIA", 3, f"no RTP for {seconds} s")
+        if seconds >= NO_AUDIO_SECONDS:
+            self.end("no_audio", now)
+
+    # The far end.
+
+    def confirmed(self, body: bytes | None, now: float) -> None:
+        try:
+            self.party.confirm(body)
+        except ProtocolError as error:
+            self.write("SIP", 3, f"hung up: {error}")
+            self.end("error", now)
+
+    def reoffered(self, body: bytes | None, now: float) -> None:
+        self.party.renegotiate(body, now)
+        if self.party.plan is not None:
+            self.write("APP", 5, f"re-INVITE: {self.party.plan.direction}")
+
+    def informed(self, content_type: str, body: bytes) -> None:
+        if digit := info_digit(content_type, body):
+            self._digit(digit)
+
+    # The script.
+
+    def script_acted(self, action: script.Action, now: float) -> None:
+        if self._log.is_on("SCRIPT", 8, self.tenant):
+            self.write("SCRIPT", 8, _summary(action))
+        if self._is_giving_up:
+            return
+        match action:
+            case script.SendSocket():
+                self.sockets.send(action)
+            case script.Play():
+                self.sound.play(action)
+            case script.Wait():
+                self._waits(action, now)
+            case script.Ask():
+                self.sound.ask(action)
+            case script.Say():
+                self._say(action, now)
+            case script.Log():
+                self.write("SCRIPT", action.level, action.text)
+            case script.OpenSocket():
+                self.sockets.open(action)
+            case script.CloseSocket():
+                self.sockets.close(action)
+            case script.Stream():
+                self._stream(action)
+            case script.ListenDigits():
+                self._listen(action.is_on)
+            case script.SetLang():
+                self._lang = action.lang
+            case script.Hangup():
+                self._hangup(action, now)
+            case script.Failed():
+                self._script_failed(action, now)
+            case script.Finished():
+                self._effects.kill_script(self.id, "")
+            case script.Ready():
+                pass
+
+    def script_ended(self, end: ScriptEnd, now: float) -> None:
+        self._has_script = False
+        self.write("SCRIPT", 1 if end.is_fault else 6, f"script ended: {end.text or end.reason}")
+        if self.state is State.ENDING:
+            self._leave(now)
+        elif end.is_fault or self.state is State.ANSWERED:
+            self.give_up(now)
+
+    def _run_script(self, now: float) -> None:
+        try:
+            boot = self._assignment.boot()
+        except ScriptError as error:
+            self.write("SCRIPT", 1, f"the template cannot be used: {error}")
+            self.give_up(now)
+            return
+        self._has_script = True
+        self.write("SCRIPT", 6, f"start {boot.filename}")
+        self._effects.run_script(self.id, boot)
+
+    def _say(self, action: script.Say, now: float) -> None:
+        self.write("APP", 6, f"says ({action.lang}): {action.text}")
+        self.sound.say(action, self.node.voices.get(action.lang, ""))
+
+        def give_up_waiting(_: float) -> None:
+            if self.sound.is_silent(action.item):
+                self.sound.speech_failed(action.item, f"no sound within {SPEECH_TIMEOUT:.0f} s")
+
+        self._agenda.set((self.id, "speech", action.item), now + SPEECH_TIMEOUT, give_up_waiting)
+
+    def _stream(self, action: script.Stream) -> None:
+        self._is_streaming = bool(action.codec)
+        if self.state is State.ANSWERED:
+            self._effects.media(media.Stream(self.party.leg, action.codec, action.rate, action.interval_ms))
+
+    def _listen(self, is_on: bool) -> None:
+        self._is_listening = is_on
+        while is_on and self._digits:
+            self._tell(script.DigitPressed(self._digits.popleft()))
+
+    def _hangup(self, action: script.Hangup, now: float) -> None:
+        if action.is_drained and self.sound.has_items:
+            self._is_draining = True
+            self._agenda.set((self.id, "drain"), now + MOST_DRAIN, lambda at: self.end("script", at))
+        else:
+            self.end("script", now)
+
+    def _script_failed(self, action: script.Failed, now: float) -> None:
+        self.write("SCRIPT", 1, action.text)
+        if action.is_fatal:
+            self.give_up(now)
+
+    def _waits(self, action: script.Wait, now: float) -> None:
+        """The script is idle: wake it in time, hang up if nothing is left that could happen."""
+        if self.state is State.ENDING:
+            if not action.tasks:
+                self.sockets.close_all()
+            return
+        at = None if action.seconds is None else now + action.seconds
+        self._agenda.set((self.id, "wake"), at, lambda _: self._tell(script.Wake()))
+        if action.seconds is None and not action.tasks and self._is_idle():
+            self.end("finished", now)
+
+    def _is_idle(self) -> bool:
+        is_quiet = self.sound.is_empty and self.sockets.is_empty
+        return is_quiet and not (self._is_streaming or self._is_listening or self._is_draining)
+
+    def _tell(self, event: script.Event) -> None:
+        if self._has_script:
+            self._effects.tell_script(self.id, event)
+
+    # The end.
+
+    def give_up(self, now: float) -> None:
+        """The script cannot go on: the caller hears an apology in his language, then the call ends."""
+        if self.state is not State.ANSWERED or self._is_giving_up:
+            return
+        self._is_giving_up = True
+        self._end_script("the call gave up")
+        self._effects.media(media.Stream(self.party.leg, ""))
+        self._effects.media(media.Mute(self.party.leg, 0))
+        text = self.node.fallback_text or fallback.apology(self._lang)
+        self._say(script.Say(APOLOGY, text, self._lang), now)
+        self._agenda.set((self.id, "drain"), now + MOST_DRAIN, lambda at: self.end("error", at))
+
+    def end(self, reason: str, now: float) -> None:
+        """Terminal and harmless twice. `reason` is what `call.on("hangup")` is told (scripting-api.md 4.3)."""
+        if self.state in (State.ENDING, State.GONE):
+            return
+        self.write("APP", 4, f"ended: {reason} after {now - self.answered_at:.1f} s")
+        self.state, self.reason = State.ENDING, reason
+        for what in ("max", "drain", "wake"):
+            self._agenda.set((self.id, what), None)
+        self.party.hangup(now)
+        self._effects.media(media.Close(self.party.leg))
+        self._agenda.set((self.id, "closing"), now + MOST_CLOSING, self._closed)
+
+    def _closed(self, now: float) -> None:
+        """The last chunk of the stream is delivered: now the script may hear that the call is over."""
+        if self.state is not State.ENDING or self.sound.is_closed:
+            return
+        self._agenda.set((self.id, "closing"), None)
+        self.sound.close()
+        if not self._has_script:
+            self._leave(now)
+            return
+        self._tell(script.HungUp(self.reason, GRACE))
+        self._agenda.set((self.id, "sockets"), now + SOCKET_GRACE, lambda _: self.sockets.close_all())
+        self._agenda.set((self.id, "grace"), now + GRACE, lambda _: self._end_script(""))
+
+    def _end_script(self, reason: str) -> None:
+        if self._has_script:
+            self._effects.kill_script(self.id, reason)
+
+    def _leave(self, now: float) -> None:
+        if self.sound.is_closed:
+            self._gone(now)
+
+    def _gone(self, now: float) -> None:
+        self.state = State.GONE
+        self.sockets.forget()
+        for what in ("max", "drain", "wake", "closing", "sockets", "grace"):
+            self._agenda.set((self.id, what), None)
+        self._on_gone(self)
+
+    def write(self, category: str, level: int, text: str) -> None:
+        self._log.write(category, level, text, tenant=self.tenant, call=self.id)
+
+
+def _statistics(event: media.Statistics) -> str:
+    return (
+        f"RTP sent {event.packets_sent}, received {event.packets_received}, lost {event.packets_lost}, "
+        f"late {event.packets_late}, concealed {event.concealed}, jitter {event.jitter_ms:.1f} ms; "
+        f"the far end lost {event.remote_lost}, jitter {event.remote_jitter_ms:.1f} ms"
+    )
+
+
+def _summary(action: script.Action) -> str:
+    """An action in one line; sound and frames by their length."""
+    match action:
+        case script.Play():
+            return f"play {action.item} {action.codec} {len(action.audio)} bytes {action.tag}".rstrip()
+        case script.SendSocket():
+            return f"socket {action.socket} send {len(action.data)}"
+        case script.OpenSocket():
+            return f"socket {action.socket} connect {action.url}"
+        case _:
+            return str(action)

@@ -1,0 +1,218 @@
+"""The hall's one door to the outside: what comes in finds its call here; what goes out leaves by `Effects`.
+
+    sip_received ──> UserAgent ──> Invited ──> Reception ──> Call(SipParty)
+    media_told, script_acted, socket_*, spoken ──> the call they belong to
+    tick ──> UserAgent, Agenda, Registrar
+
+After every door the user agent is drained: its events first, then what it wants to send, in that order.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable
+
+from ivrnode.log import Log
+from ivrnode.media import messages as media
+from ivrnode.pbx.agenda import Agenda
+from ivrnode.pbx.call import Call
+from ivrnode.pbx.effects import Effects
+from ivrnode.pbx.reception import Reception
+from ivrnode.pbx.refusal import RefusedError
+from ivrnode.pbx.registration_desk import RegistrationDesk
+from ivrnode.pbx.sip_party import SipParty
+from ivrnode.script import messages as script
+from ivrnode.script.end import ScriptEnd
+from ivrnode.sdp.negotiation import Capabilities
+from ivrnode.sip import events as sip
+from ivrnode.sip.flow import Flow
+from ivrnode.sip.invite import InviteSession
+from ivrnode.sip.user_agent import UserAgent
+
+ALLOWED = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER"
+
+
+class Core:
+    """All calls of a process. Every door takes `now` (seconds, monotonic) and never blocks."""
+
+    def __init__(
+        self,
+        reception: Reception,
+        desk: RegistrationDesk,
+        effects: Effects,
+        log: Log,
+        sent_by: Callable[[Flow], tuple[str, int]],
+        ids: random.Random,
+        media_host: str = "0.0.0.0",
+    ) -> None:
+        self.user_agent = UserAgent(ids, sent_by)
+        self.calls: dict[str, Call] = {}
+        self._reception, self._desk, self._effects, self._log = reception, desk, effects, log
+        self._agenda = Agenda()
+        self._legs: dict[int, Call] = {}
+        self._sessions: dict[InviteSession, Call] = {}
+        self._leg_numbers = itertools.count(1)
+        self._capabilities = Capabilities()
+        self._media_host = media_host
+        self._is_draining = False
+
+    # SIP.
+
+    def sip_received(self, data: bytes, flow: Flow, now: float) -> None:
+        if self._log.is_on("SIP", 9):
+            self._log.write(
+                "SIP", 9, f"< {flow.transport}:{flow.remote[0]}:{flow.remote[1]} {data.decode(errors='replace')}"
+            )
+        self.user_agent.receive(data, flow, now)
+        self._drain(now)
+
+    def flow_closed(self, flow: Flow, now: float) -> None:
+        self._desk.flow_closed(flow)
+        self.user_agent.flow_closed(flow, now)
+        self._drain(now)
+
+    def tick(self, now: float) -> None:
+        self.user_agent.tick(now)
+        self._agenda.tick(now)
+        self._desk.tick(now)
+        self._drain(now)
+
+    def _drain(self, now: float) -> None:
+        while events := self.user_agent.events():
+            for event in events:
+                self._sip_told(event, now)
+        for data, flow in self.user_agent.to_send():
+            self._write_message(">", data, flow)
+            self._effects.send_sip(data, flow)
+
+    def _write_message(self, direction: str, data: bytes, flow: Flow) -> None:
+        if self._log.is_on("SIP", 9):
+            where = f"{flow.transport}:{flow.remote[0]}:{flow.remote[1]}"
+            self._log.write("SIP", 9, f"{direction} {where} {data.decode(errors='replace')}")
+
+    def _sip_told(self, event: sip.Event, now: float) -> None:
+        match event:
+            case sip.Invited():
+                self._invited(event, now)
+            case sip.Asked():
+                self._asked(event, now)
+            case sip.Confirmed():
+                if call := self._sessions.get(event.session):
+                    call.confirmed(event.body, now)
+            case sip.Ended():
+                if call := self._sessions.get(event.session):
+                    call.end("caller" if event.reason in ("bye", "cancel") else "error", now)
+            case sip.Offered():
+                if call := self._sessions.get(event.session):
+                    call.reoffered(event.offer, now)
+            case sip.InfoReceived():
+                if call := self._sessions.get(event.session):
+                    call.informed(event.content_type, event.body)
+            case _:
+                pass
+
+    def _invited(self, event: sip.Invited, now: float) -> None:
+        try:
+            if self._is_draining:
+                raise RefusedError(503, "Shutting down", (("Retry-After", "60"),))
+            assignment = self._reception.admit(event.request, event.session.flow, self.calls.values(), now)
+            party = SipParty(event.session, event.offer, next(self._leg_numbers), self._effects, self._capabilities)
+        except RefusedError as refused:
+            event.session.reject(refused.status, now, refused.reason, refused.headers)
+            return
+        call = Call(assignment, party, self._effects, self._agenda, self._log, self._forget, now)
+        self.calls[call.id] = self._legs[party.leg] = self._sessions[event.session] = call
+        self._effects.media(media.Open(party.leg, self._media_host))
+
+    def _asked(self, event: sip.Asked, now: float) -> None:
+        respond = self.user_agent.respond
+        method = event.request.method
+        if method == "REGISTER":
+            status, reason, headers = self._desk.register(event.request, event.flow, now)
+            respond(event, status, now, reason, headers)
+        elif method == "OPTIONS":
+            if self._is_draining:
+                respond(event, 503, now, None, (("Retry-After", "60"),))
+            else:
+                respond(event, 200, now, None, (("Allow", ALLOWED), ("Accept", "application/sdp")))
+        else:
+            respond(event, 405, now, None, (("Allow", ALLOWED),))
+
+    def _forget(self, call: Call) -> None:
+        self.calls.pop(call.id, None)
+        self._legs.pop(call.party.leg, None)
+        self._sessions.pop(call.party.session, None)
+
+    # The other doors: each finds its call; what comes for a call that is gone is dropped.
+
+    def media_told(self, event: media.Event, now: float) -> None:
+        if call := self._legs.get(event.leg):
+            call.media_told(event, now)
+            self._drain(now)
+
+    def script_acted(self, name: str, action: script.Action, now: float) -> None:
+        if call := self.calls.get(name):
+            call.script_acted(action, now)
+            self._drain(now)
+
+    def script_ended(self, name: str, end: ScriptEnd, now: float) -> None:
+        if call := self.calls.get(name):
+            call.script_ended(end, now)
+            self._drain(now)
+
+    def spoken(self, name: str, item: int, pcm: bytes, rate: int, *, is_last: bool) -> None:
+        if call := self.calls.get(name):
+            call.sound.spoken(item, pcm, rate, is_last=is_last)
+
+    def speech_failed(self, name: str, item: int, error: str) -> None:
+        if call := self.calls.get(name):
+            call.sound.speech_failed(item, error)
+
+    def socket_opened(self, key: tuple[str, int], subprotocol: str) -> None:
+        if call := self.calls.get(key[0]):
+            call.sockets.opened(key[1], subprotocol)
+
+    def socket_message(self, key: tuple[str, int], data: str | bytes) -> None:
+        if call := self.calls.get(key[0]):
+            call.sockets.received(key[1], data)
+
+    def socket_sent(self, key: tuple[str, int], buffered: int) -> None:
+        if call := self.calls.get(key[0]):
+            call.sockets.sent(key[1], buffered)
+
+    def socket_failed(self, key: tuple[str, int], error: str) -> None:
+        if call := self.calls.get(key[0]):
+            call.sockets.failed(key[1], error)
+
+    def socket_closed(self, key: tuple[str, int], code: int, reason: str) -> None:
+        if call := self.calls.get(key[0]):
+            call.sockets.closed(key[1], code, reason)
+
+    def socket_headers_dropped(self, key: tuple[str, int], names: tuple[str, ...]) -> None:
+        if call := self.calls.get(key[0]):
+            call.sockets.headers_dropped(names)
+
+    def media_died(self, now: float) -> None:
+        """The media process is gone: no leg lives on. The far ends are told; the operator sees why."""
+        self._log.write("MEDIA", 0, "the media process died: its calls are ended")
+        for call in list(self.calls.values()):
+            call.end("error", now)
+        self._drain(now)
+
+    # The operator.
+
+    def hangup(self, name: str, now: float) -> bool:
+        """End one call by its id; False if there is none."""
+        call = self.calls.get(name)
+        if call is not None:
+            call.end("admin", now)
+            self._drain(now)
+        return call is not None
+
+    def shut_down(self, now: float) -> None:
+        """Take no new call; end those that are up, reason `shutdown`."""
+        self._is_draining = True
+        for call in list(self.calls.values()):
+            call.end("shutdown", now)
+        self._drain(now)

@@ -1,0 +1,37 @@
+"""How a WebSocket frame looks in the log: JSON as it is, but long strings (audio in base64) by their length."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+LONG = 400
+MOST = 4000
+AUDIO_KEYS = {"audio", "delta", "chunk", "data", "audio_base_64", "user_audio_chunk"}
+
+
+def shorten(data: str | bytes) -> tuple[str, bool]:
+    """The text to log, and whether the frame carries audio."""
+    if isinstance(data, bytes):
+        return f"<{len(data)} bytes>", True
+    if len(data) <= LONG:
+        return data, False
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return data[:MOST], False
+    found: list[str] = []
+    short = _shorten(value, "", found)
+    return orjson.dumps(short).decode()[:MOST], bool(found)
+
+
+def _shorten(value: Any, key: str, found: list[str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _shorten(child, name, found) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_shorten(child, key, found) for child in value]
+    if isinstance(value, str) and len(value) > LONG and key in AUDIO_KEYS:
+        found.append(key)
+        return f"<{len(value)} characters>"
+    return value

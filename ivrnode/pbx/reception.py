@@ -1,0 +1,100 @@
+"""Who may call what: from an INVITE to the node that takes the call, or to the answer that refuses it.
+
+domain -> tenant -> extension -> node -> right to call (accounts: digest) -> room for one more call
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ivrnode.log import Log
+from ivrnode.pbx.call import Assignment, Call
+from ivrnode.pbx.identity import authenticate
+from ivrnode.pbx.refusal import RefusedError
+from ivrnode.script.messages import Boot, Facts
+from ivrnode.sip.digest import DigestServer
+from ivrnode.sip.flow import Flow
+from ivrnode.sip.message import Request
+from ivrnode.tenancy.routing import route
+from ivrnode.tenancy.secrets import Secret, Secrets, secrets_of
+from ivrnode.tenancy.store import TenantStore
+from ivrnode.tenancy.templates import Templates
+from ivrnode.tenancy.tenant import Account, IvrNode, Tenant, node_settings
+
+BUSY = (("Retry-After", "10"),)
+
+
+class Reception:
+    """`settings` and `secrets` are the system's; tenants and templates are looked at anew for each call."""
+
+    def __init__(
+        self,
+        store: TenantStore,
+        templates: Templates,
+        digest: DigestServer,
+        log: Log,
+        ids: random.Random,
+        *,
+        settings: Mapping[str, Any],
+        secrets: Mapping[str, Secret],
+        max_calls: int,
+    ) -> None:
+        self._store, self._templates, self._digest, self._log, self._ids = store, templates, digest, log, ids
+        self._settings, self._secrets, self._max_calls = settings, secrets, max_calls
+
+    def admit(self, request: Request, flow: Flow, calls: Collection[Call], now: float) -> Assignment:
+        """What the call is about. Raises RefusedError."""
+        self._store.refresh()
+        tenant = self._store.resolve(request.uri.host)
+        if tenant is None:
+            raise RefusedError(404, "Unknown domain")
+        node = self._node(tenant, request, flow, now)
+        if len(calls) >= self._max_calls:
+            raise RefusedError(503, "All lines are busy", BUSY)
+        if sum(call.tenant == tenant.domain for call in calls) >= tenant.max_calls:
+            # Not 503: that would make an edge proxy shun the whole node for one tenant.
+            raise RefusedError(480, "All lines of this tenant are busy", BUSY)
+        return self._assign(tenant, node, request)
+
+    def _node(self, tenant: Tenant, request: Request, flow: Flow, now: float) -> IvrNode:
+        found = route(tenant, request.uri.user or "")
+        if not isinstance(found, IvrNode) or found.access == "accounts":
+            # Before saying whether the number exists: strangers must not be able to list a tenant's extensions.
+            authenticate(self._digest, request, tenant, flow, now)
+        if found is None:
+            raise RefusedError(404, f"Nobody has the number {request.uri.user or ''} here")
+        if isinstance(found, Account):
+            raise RefusedError(480, "Calls between phones are not connected yet")
+        return found
+
+    def _assign(self, tenant: Tenant, node: IvrNode, request: Request) -> Assignment:
+        call = f"{self._ids.getrandbits(64):016x}"
+        secrets = Secrets(secrets_of(self._secrets, tenant.secrets, node.secrets), call)
+        facts = _facts(call, tenant, node, request)
+
+        def boot() -> Boot:
+            template = self._templates.find(tenant.folder.name, node.extension)
+            if template.error is not None:
+                raise template.error
+            settings = node_settings(self._settings, node)
+            return Boot(template.text, str(template.path), facts, settings, secrets.placeholders)
+
+        return Assignment(facts, node, boot, secrets)
+
+
+def _facts(call: str, tenant: Tenant, node: IvrNode, request: Request) -> Facts:
+    caller = request.from_
+    user = caller.uri.user or ""
+    return Facts(
+        callid=call,
+        lang=node.language,
+        caller="" if user.lower() == "anonymous" else user,
+        called=request.uri.user or "",
+        caller_name=caller.display_name,
+        tenant=tenant.domain,
+        node=node.extension,
+        from_uri=str(caller),
+        to_uri=str(request.to),
+    )

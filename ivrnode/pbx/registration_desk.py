@@ -1,0 +1,53 @@
+"""Where the tenants' phones are: REGISTER, proved by digest (RFC 3261 s10)."""
+
+from __future__ import annotations
+
+from ivrnode.log import Log
+from ivrnode.pbx.identity import authenticate
+from ivrnode.pbx.refusal import RefusedError
+from ivrnode.sip.digest import DigestServer
+from ivrnode.sip.flow import Flow
+from ivrnode.sip.message import Request
+from ivrnode.sip.registrar import Registrar
+from ivrnode.tenancy.store import TenantStore
+
+Answer = tuple[int, str, tuple[tuple[str, str], ...]]
+
+
+class RegistrationDesk:
+    def __init__(self, store: TenantStore, digest: DigestServer, log: Log) -> None:
+        self._store, self._digest, self._log = store, digest, log
+        self._registrar = Registrar()
+
+    def register(self, request: Request, flow: Flow, now: float) -> Answer:
+        """Status, reason and headers that answer a REGISTER."""
+        try:
+            return self._register(request, flow, now)
+        except RefusedError as refused:
+            return refused.status, refused.reason, refused.headers
+
+    def flow_closed(self, flow: Flow) -> None:
+        self._registrar.flow_closed(flow)
+
+    def tick(self, now: float) -> None:
+        self._registrar.tick(now)
+
+    def _register(self, request: Request, flow: Flow, now: float) -> Answer:
+        self._store.refresh()
+        uri = request.to.uri
+        tenant = self._store.resolve(uri.host)
+        if tenant is None:
+            raise RefusedError(404, "Unknown domain")
+        account = authenticate(self._digest, request, tenant, flow, now)
+        if account.name != uri.user:
+            raise RefusedError(403, f"Account {account.name} may not register {uri.user or ''}")
+        aor = f"{account.name}@{tenant.domain}"
+        status, reason, headers = self._registrar.process(request, aor, flow, now)
+        count = len(self._registrar.bindings(aor, now))
+        self._log.write(
+            "REGISTER",
+            4 if status == 200 else 3,
+            f"{account.name} from {flow.transport}:{flow.remote[0]}:{flow.remote[1]}: {status}, {count} contacts",
+            tenant=tenant.domain,
+        )
+        return status, reason, tuple(headers)

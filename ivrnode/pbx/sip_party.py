@@ -1,0 +1,96 @@
+"""A caller on SIP: the INVITE session, the leg of media, and what offer and answer agreed on (RFC 3264).
+
+INVITE ──> open the leg ──> Opened ──> answer(): 200 + SDP, Connect ──> ACK: confirm() ──> Start
+                              └──> refuse(): 488, 503 ...
+"""
+
+from __future__ import annotations
+
+from ivrnode.errors import ProtocolError
+from ivrnode.media import messages as media
+from ivrnode.pbx.effects import Effects
+from ivrnode.sdp.description import SessionDescription
+from ivrnode.sdp.negotiation import Capabilities, LocalSession, MediaPlan, accept_answer, answer, offer
+from ivrnode.sip.invite import InviteSession
+
+DIGIT_TYPES = {"application/dtmf-relay", "application/dtmf"}
+KEYS = "0123456789*#ABCD"
+
+
+class SipParty:
+    """One far end on SIP. Raises ProtocolError where the far end's SDP cannot be met."""
+
+    def __init__(
+        self, session: InviteSession, first_offer: bytes | None, leg: int, effects: Effects, capabilities: Capabilities
+    ) -> None:
+        self.session, self.leg = session, leg
+        self._effects, self._capabilities = effects, capabilities
+        self._remote_offer = SessionDescription.parse(first_offer) if first_offer else None
+        self._our_offer: SessionDescription | None = None
+        self._local = LocalSession(leg)
+        self._address: media.Address = ("", 0)
+        self.plan: MediaPlan | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.session.flow.transport}:{self.session.flow.remote[0]}:{self.session.flow.remote[1]}"
+
+    def answer(self, port: int, now: float) -> None:
+        """The leg is open on `port`: answer the INVITE. A late offer gets our offer instead."""
+        self._address = (self._effects.media_host(self.session.flow), port)
+        if self._remote_offer is None:
+            self._our_offer = offer(self._capabilities, self._address, self._local)
+            self.session.accept(str(self._our_offer).encode(), now)
+            return
+        self._accept(self._remote_offer, now)
+
+    def confirm(self, body: bytes | None) -> None:
+        """The ACK came; after a late offer it carries the answer."""
+        if self._our_offer is not None:
+            if not body:
+                raise ProtocolError("the ACK to a late offer carries no answer", status=488)
+            self._connect(accept_answer(self._our_offer, SessionDescription.parse(body)))
+            self._our_offer = None
+        self._effects.media(media.Start(self.leg))
+
+    def renegotiate(self, body: bytes | None, now: float) -> None:
+        """A re-INVITE: hold, resume, another address. A refused one leaves the media as it was (RFC 3261 s14.2)."""
+        try:
+            if body is None:
+                self._our_offer = offer(self._capabilities, self._address, self._local)
+                self.session.accept(str(self._our_offer).encode(), now)
+            else:
+                self._accept(SessionDescription.parse(body), now)
+        except ProtocolError as error:
+            self.session.reject(error.status, now, str(error))
+
+    def refuse(self, status: int, reason: str, now: float) -> None:
+        self.session.reject(status, now, reason)
+
+    def hangup(self, now: float) -> None:
+        self.session.hangup(now)
+
+    def _accept(self, remote: SessionDescription, now: float) -> None:
+        local, plan = answer(remote, self._capabilities, self._address, self._local)
+        self.session.accept(str(local).encode(), now)
+        self._connect(plan)
+
+    def _connect(self, plan: MediaPlan) -> None:
+        self.plan = plan
+        self._effects.media(
+            media.Connect(self.leg, plan.remote, plan.codec, plan.payload_type, plan.digit_payload_type, plan.direction)
+        )
+
+
+def info_digit(content_type: str, body: bytes) -> str:
+    """The key in a SIP INFO (application/dtmf-relay or application/dtmf), "" if there is none."""
+    if content_type.split(";")[0].strip().lower() not in DIGIT_TYPES:
+        return ""
+    text = body.decode("ascii", "replace").strip()
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if equals and name.strip().lower() == "signal":
+            text = value.strip()
+            break
+    key = {"10": "*", "11": "#"}.get(text, text[:1].upper())
+    return key if key and key in KEYS else ""
