@@ -27,6 +27,7 @@ from ivrnode.sip.dialog import Dialog
 from ivrnode.sip.digest import Credentials
 from ivrnode.sip.events import (
     Accepted,
+    Asked,
     Confirmed,
     Ended,
     EndReason,
@@ -89,6 +90,7 @@ class InviteSession:
         self._wanted_offer: bytes | None = None
         self._bye_headers: HeaderList = ()
         self._is_bye_sent = False
+        self._retry_at = 0.0
         self.request = request
         self.flow = flow
         self.local_tag = local_tag
@@ -172,7 +174,7 @@ class InviteSession:
         self._agent.emit(Invited(self, self.request, offer))
 
     def request_received(self, request: Request, transaction: ServerTransaction, flow: Flow, now: float) -> None:
-        """BYE, INVITE, UPDATE or INFO in the dialog. Raises ProtocolError with the status to answer."""
+        """A request in the dialog, other than ACK and CANCEL. Raises ProtocolError with the status to answer."""
         dialog = self._dialog_with(request.from_.tag)
         if dialog is None or (self.state is SessionState.ENDED and request.method != "BYE"):
             raise RefusalError(481)
@@ -188,6 +190,11 @@ class InviteSession:
             case "INFO":
                 transaction.respond(request.response(200), now)
                 self._agent.emit(InfoReceived(self, request.headers.get("Content-Type") or "", request.body))
+            case "OPTIONS":
+                headers = [("Allow", self._agent.allow_text), ("Accept", SDP)]
+                self._agent.respond(Asked(request, flow, transaction), 200, now, None, headers)
+            case _:
+                self._agent.emit(Asked(request, flow, transaction))
 
     def ack_received(self, ack: Request, now: float) -> None:
         """An ACK to a 2xx."""
@@ -269,7 +276,8 @@ class InviteSession:
                 self._wanted_offer = invite.request.body
             # The end that chose the Call-ID waits longer, so the two do not meet again (RFC 3261 s14.1).
             low, high = (0.0, 2.0) if self.is_incoming else (2.1, 4.0)
-            self._layer.deadlines.add(now + self._layer.random(low, high), self, "reinvite")
+            self._retry_at = now + self._layer.random(low, high)
+            self._layer.deadlines.add(self._retry_at, self, "reinvite")
         else:
             self._agent.emit(ReinviteRefused(self, response.status, response.reason))
             self._try_reinvite(now)
@@ -349,7 +357,7 @@ class InviteSession:
     def _try_reinvite(self, now: float) -> None:
         if self._wanted_offer is None or self.dialog is None or self.state is not SessionState.CONFIRMED:
             return
-        if not self._is_negotiating:
+        if not self._is_negotiating and now >= self._retry_at:
             invite = self.dialog.request("INVITE")
             invite.body, self._wanted_offer = self._wanted_offer, None
             self.start(invite, now)

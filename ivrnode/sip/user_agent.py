@@ -34,8 +34,6 @@ from ivrnode.sip.uri import Uri
 
 ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER", "MESSAGE")
 
-_OF_SESSIONS = frozenset(("BYE", "INVITE", "UPDATE", "INFO"))
-"""Methods that, inside a dialog, belong to its session."""
 _NEEDS_DIALOG = frozenset(("BYE", "UPDATE", "INFO"))
 
 
@@ -85,7 +83,6 @@ class UserAgent:
         if isinstance(message, Response):
             self.layer.response_received(message, now)
         else:
-            stamp_source(message, flow)
             self._request_received(message, flow, now)
 
     def flow_closed(self, flow: Flow, now: float) -> None:
@@ -251,13 +248,7 @@ class UserAgent:
         session = self._sessions.get((request.call_id, tag))
         if session is None:
             raise RefusalError(481)
-        if request.method in _OF_SESSIONS:
-            session.request_received(request, transaction, flow, now)
-        elif request.method == "OPTIONS":
-            headers = [("Allow", self.allow_text), ("Accept", "application/sdp")]
-            self.respond(Asked(request, flow, transaction), 200, now, None, headers)
-        else:
-            self.emit(Asked(request, flow, transaction))
+        session.request_received(request, transaction, flow, now)
 
     def _invite_received(self, request: Request, transaction: ServerTransaction, flow: Flow) -> None:
         session = InviteSession(self, request, flow, local_tag=self.layer.new_tag(), is_incoming=True)
@@ -275,7 +266,7 @@ class UserAgent:
 
     def _cancel_received(self, request: Request, transaction: ServerTransaction, now: float) -> None:
         """A CANCEL that finds its INVITE gets 200; what becomes of the INVITE is its owner's (RFC 3261 s9.2)."""
-        invite = self.layer.find_cancelled(request)
+        invite = self.layer.find_cancelled(transaction)
         if invite is None:
             raise RefusalError(481)
         tag = invite.owner.local_tag if invite.owner else self.layer.new_tag()
