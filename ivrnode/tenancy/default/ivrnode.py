@@ -1,0 +1,516 @@
+"""The assistant: whoever calls this node talks to OpenAI Realtime (or to any service that speaks its protocol).
+
+This script runs once for every call, from its first line to its last; after that its handlers do the work:
+
+    caller ──> call.stream ──> caller_spoke   ──> ws.send ──> the service
+    caller <── call.play   <── answer_sounded <── message <── the service
+
+Nothing in it needs to be changed: give the node the secret `openai`, and the settings below as you like. Everything in
+it may be changed: this file is an example as much as a product.
+"""
+
+import time
+
+# Settings: of the node, its tenant or the system; the second value counts when none of them has one.
+url = settings.get("url", "wss://api.openai.com/v1/realtime")
+model = settings.get("model", "gpt-realtime-2.1")
+voice = settings.get("voice", "marin")
+codec = settings.get("codec", "g711_ulaw")  # or g711_alaw, pcm16; the first two need no conversion on most lines
+interval = settings.get("interval", 0.06)  # seconds of the caller's sound in one message
+silence_ms = settings.get("silence_ms", 500)  # so long a pause ends the caller's turn
+transcription_model = settings.get("transcription_model", "gpt-transcribe")
+idle_seconds = settings.get("idle_seconds", 0)  # ask after so much silence, then hang up; 0 = wait for ever
+targets = settings.get("targets", {})  # where the assistant may transfer to, such as {"sales": "120"}
+fallback = settings.get("fallback", "")  # who takes the call when the assistant cannot
+instructions = settings.get(
+    "instructions",
+    "You are a friendly assistant on the telephone. Be brief: one or two sentences at a time, without lists, symbols "
+    "or web addresses. Ask one question at a time, and ask again when you did not understand. Say that you are an AI "
+    "when somebody wants to know. When the caller says goodbye, say goodbye too and call hang_up. "
+    f"Begin in the language with the code {call.lang}, and follow the caller into any other.",
+)
+
+# What this script says by itself. The settings of the same names win: a text, or a text per language.
+TEXTS = {
+    "greeting": {
+        "en": "Hello, you are talking to an AI assistant. How can I help you?",
+        "de": "Guten Tag, hier spricht ein KI-Assistent. Wie kann ich Ihnen helfen?",
+        "fr": "Bonjour, vous parlez à un assistant virtuel. Comment puis-je vous aider ?",
+        "es": "Hola, habla con un asistente virtual. ¿En qué puedo ayudarle?",
+        "it": "Buongiorno, sono un assistente virtuale. Come posso aiutarla?",
+    },
+    "retry": {
+        "en": "Sorry, that did not work. Please say it again.",
+        "de": "Entschuldigung, das hat nicht geklappt. Bitte sagen Sie es noch einmal.",
+        "fr": "Désolé, cela n'a pas marché. Répétez, s'il vous plaît.",
+        "es": "Perdone, no ha funcionado. Repítalo, por favor.",
+        "it": "Mi scusi, non ha funzionato. Lo ripeta, per favore.",
+    },
+    "still_there": {
+        "en": "Are you still there?",
+        "de": "Sind Sie noch da?",
+        "fr": "Vous êtes toujours là ?",
+        "es": "¿Sigue usted ahí?",
+        "it": "È ancora in linea?",
+    },
+    "goodbye": {
+        "en": "Goodbye.",
+        "de": "Auf Wiederhören.",
+        "fr": "Au revoir.",
+        "es": "Adiós.",
+        "it": "Arrivederci.",
+    },
+    "sorry": {
+        "en": "I am sorry, I cannot go on at the moment.",
+        "de": "Es tut mir leid, ich kann im Moment nicht weitermachen.",
+        "fr": "Je suis désolé, je ne peux pas continuer pour le moment.",
+        "es": "Lo siento, ahora mismo no puedo continuar.",
+        "it": "Mi dispiace, al momento non posso continuare.",
+    },
+    "no_key": {
+        "en": "I am sorry, this assistant has no key for its speech service yet.",
+        "de": "Es tut mir leid, dieser Assistent hat noch keinen Schlüssel für seinen Sprachdienst.",
+        "fr": "Je suis désolé, cet assistant n'a pas encore de clé pour son service vocal.",
+        "es": "Lo siento, este asistente aún no tiene clave para su servicio de voz.",
+        "it": "Mi dispiace, questo assistente non ha ancora una chiave per il suo servizio vocale.",
+    },
+    "expired": {
+        "en": "I am sorry, our time is up.",
+        "de": "Es tut mir leid, unsere Zeit ist um.",
+        "fr": "Je suis désolé, notre temps est écoulé.",
+        "es": "Lo siento, se nos ha acabado el tiempo.",
+        "it": "Mi dispiace, il nostro tempo è scaduto.",
+    },
+}
+
+# The script API's codecs in the words of the protocol, and how many bytes of each are a millisecond.
+FORMATS = {
+    "g711_ulaw": {"type": "audio/pcmu"},
+    "g711_alaw": {"type": "audio/pcma"},
+    "pcm16": {"type": "audio/pcm", "rate": 24000},
+}
+BYTES_PER_MS = 48 if codec == "pcm16" else 8
+
+READY_SECONDS = 10  # the service must be ready for us
+ANSWER_SECONDS = 15  # an answer must have begun
+EXPIRY_SECONDS = 30  # we end the call so long before the service would
+LONGEST_REST_MS = 15_000  # so much of an answer may still be heard before an apology
+
+# With these errors no later turn can work. All others cost one turn at most.
+FATAL_ERRORS = ("session_expired", "invalid_api_key", "beta_api_shape_disabled")
+
+can_transfer = "transfer" in dir(call)  # not in every version of ivrnode
+
+
+class State:
+    """What a call remembers."""
+
+    is_ready = False  # the service has taken our settings: sound may flow
+    is_leaving = False  # the last words are being said: nothing that comes in counts any more
+    has_answered = False  # the current response has sound
+    has_asked = False  # whether the silent caller is still there
+    failures = 0  # turns in a row without an answer
+    turns = 0
+
+
+state = State()
+began = time.monotonic()
+received = {}  # an answer that may still be heard: its item's id -> ms of sound that came
+cut = set()  # items that the caller has interrupted: no more of them is played
+timers = {}
+handlers = {}  # the type of a message -> who deals with it
+
+
+# Words
+
+
+def say(name):
+    """Say one of TEXTS in the caller's language, else in English. Does not wait until it was heard."""
+    own = settings.get(name, {})
+    if isinstance(own, str):
+        return call.say(own)
+    texts = {**TEXTS[name], **own}
+    lang = call.lang if call.lang in texts else "en"
+    return call.say(text=texts[lang], lang=lang)
+
+
+# Time
+
+
+def start_timer(name, seconds, then):
+    stop_timer(name)
+    timers[name] = setTimeout(then, int(seconds * 1000))
+
+
+def stop_timer(name):
+    clearTimeout(timers.pop(name, 0))
+
+
+# The service: it sends messages, each with a type. What has no handler here is ignored.
+
+
+def on(*types):
+    """`@on("some.type")` makes a function the handler of these messages."""
+
+    def add(handler):
+        for type in types:
+            handlers[type] = handler
+        return handler
+
+    return add
+
+
+def message(data):
+    event = json.loads(data)
+    handler = handlers.get(event.get("type"))
+    if handler and not state.is_leaving:
+        handler(event)
+
+
+def opened():
+    start_timer("ready", READY_SECONDS, not_ready)
+
+
+def not_ready():
+    console.warn(f"the service is not ready after {READY_SECONDS} s")
+    give_up()
+
+
+def failed(text):
+    console.warn(f"speech service: {text}")
+
+
+def closed(code, reason):
+    if not state.is_leaving:
+        console.warn(f"the speech service has closed the connection: {code} {reason}")
+        give_up()
+
+
+@on("session.created")
+def session_created(event):
+    ws.send(
+        {
+            "type": "session.update",
+            "session": {
+                "type": "realtime",
+                "instructions": instructions,
+                "output_modalities": ["audio"],
+                "max_output_tokens": 4096,
+                "tool_choice": "auto",
+                "tools": [tool["about"] for tool in tools.values()],
+                "audio": {
+                    "input": {
+                        "format": FORMATS[codec],
+                        "transcription": {"model": transcription_model, "language": call.lang},
+                        # All values, always: the service's own defaults are not those that it documents.
+                        "turn_detection": {
+                            "type": "server_vad",
+                            "threshold": 0.5,
+                            "prefix_padding_ms": 300,
+                            "silence_duration_ms": silence_ms,
+                            "create_response": True,
+                            "interrupt_response": True,
+                        },
+                    },
+                    "output": {"format": FORMATS[codec], "voice": voice},
+                },
+            },
+        }
+    )
+    left = (event["session"].get("expires_at") or 0) - time.time()
+    if 0 < left < 86_400:
+        start_timer("expiry", max(0, left - EXPIRY_SECONDS), lambda: give_up("expired"))
+
+
+@on("session.updated")
+def session_updated(event):
+    if not state.is_ready:
+        state.is_ready = True
+        stop_timer("ready")
+        start_stream()
+        wait_for_speech()
+
+
+@on("error")
+def error_came(event):
+    error = event["error"]
+    console.warn(f"speech service: {error.get('code')}: {error.get('message')}")
+    if error.get("code") == "beta_api_shape_disabled":
+        console.error("something on the way adds the header OpenAI-Beta, which the service takes no more")
+    if not state.is_ready or error.get("code") in FATAL_ERRORS:
+        give_up()
+
+
+# The caller's turn
+
+
+def start_stream():
+    call.stream(codec=codec, interval=interval, callback=caller_spoke)
+
+
+def caller_spoke(audio):
+    ws.send({"type": "input_audio_buffer.append", "audio": toBase64String(audio)})
+
+
+@on("input_audio_buffer.speech_started")
+def speech_started(event):
+    call.mute()  # first of all: nobody likes to be talked over
+    stop_timer("answer")
+    stop_timer("idle")
+    state.has_asked = False
+    tell_what_was_heard()
+    cut.update(received)
+    received.clear()
+
+
+def tell_what_was_heard():
+    """The service was seconds ahead of our line: it must forget what the caller has not heard of its answer."""
+    for item in reversed(received):
+        played = call.played_ms(item)
+        if played:
+            if played < int(received[item]):
+                ws.send(
+                    {
+                        "type": "conversation.item.truncate",
+                        "item_id": item,
+                        "content_index": 0,
+                        "audio_end_ms": played,
+                    }
+                )
+            return  # what came before it was heard in full
+
+
+@on("input_audio_buffer.speech_stopped")
+def speech_stopped(event):
+    state.turns += 1
+    start_timer("answer", ANSWER_SECONDS, lambda: turn_failed(f"no answer in {ANSWER_SECONDS} s"))
+    wait_for_speech()
+
+
+@on("conversation.item.input_audio_transcription.completed")
+def caller_transcribed(event):
+    call.log(f"caller: {event.get('transcript')}", 6)
+
+
+# The answer
+
+
+@on("response.created")
+def response_created(event):
+    state.has_answered = False
+
+
+@on("response.output_item.added")
+def item_added(event):
+    if event["item"]["type"] == "message":
+        received.setdefault(event["item"]["id"], 0)
+
+
+@on("response.output_audio.delta", "response.audio.delta")
+def answer_sounded(event):
+    item = event["item_id"]
+    if item in cut:
+        return
+    if not state.has_answered:
+        state.has_answered = True
+        state.failures = 0
+        stop_timer("answer")
+        stop_timer("idle")
+    audio = fromBase64String(event["delta"])
+    received[item] = received.get(item, 0) + len(audio) / BYTES_PER_MS
+    call.play(codec=codec, audio=audio, tag=item)
+
+
+@on("response.output_audio_transcript.done", "response.audio_transcript.done")
+def answer_transcribed(event):
+    call.log(f"assistant: {event.get('transcript')}", 6)
+
+
+@on("response.done")
+def response_done(event):
+    response = event["response"]
+    if response["status"] == "failed":
+        turn_failed((response.get("status_details") or {}).get("error"))
+    elif response["status"] == "completed":
+        calls = [item for item in response.get("output") or [] if item["type"] == "function_call"]
+        if calls:
+            asyncio.create_task(use_tools(calls))
+
+
+def turn_failed(why):
+    console.warn(f"no answer to turn {state.turns}: {why}")
+    stop_timer("answer")
+    state.failures += 1
+    if state.failures == 1:
+        say("retry")
+    else:
+        give_up()
+
+
+# Tools: what the assistant can do besides talking. A tool gets a dict and returns what the assistant is told,
+# or None when there is nothing more to talk about.
+
+
+async def hang_up(arguments):
+    leave()
+    if not state.has_answered:
+        say("goodbye")
+    call.hangup(drain=True)
+
+
+async def transfer(arguments):
+    target = arguments.get("target")
+    if target not in targets:
+        return f"There is no target {target!r}, only: {', '.join(targets)}."
+    state.is_leaving = True
+    call.stream()
+    result = await call.transfer(dest=targets[target], drain=True)
+    if result.ok:
+        return None
+    state.is_leaving = False  # the caller is back with us
+    if ws.state != "open":
+        give_up()
+        return None
+    start_stream()
+    return f"The transfer to {target} did not work: {result.reason}."
+
+
+tools = {
+    "hang_up": {
+        "do": hang_up,
+        "about": {
+            "type": "function",
+            "name": "hang_up",
+            "description": "End the call, after both sides have said goodbye.",
+            "parameters": {"type": "object", "properties": {}},
+        },
+    }
+}
+if targets and can_transfer:
+    tools["transfer"] = {
+        "do": transfer,
+        "about": {
+            "type": "function",
+            "name": "transfer",
+            "description": "Connect the caller with somebody else. Say that you do it before you do it.",
+            "parameters": {
+                "type": "object",
+                "properties": {"target": {"type": "string", "enum": list(targets)}},
+                "required": ["target"],
+            },
+        },
+    }
+
+
+async def use_tools(calls):
+    """Do what the assistant wants, tell it the results, and let it go on talking."""
+    has_results = False
+    for item in calls:
+        result = await use_tool(item["name"], item["arguments"])
+        if result is not None:
+            has_results = True
+            output = {"type": "function_call_output", "call_id": item["call_id"], "output": result}
+            ws.send({"type": "conversation.item.create", "item": output})
+    if has_results:
+        ws.send({"type": "response.create"})
+
+
+async def use_tool(name, arguments):
+    if name not in tools:
+        return f"There is no tool {name!r}."
+    try:
+        values = json.loads(arguments or "{}")
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        return "The arguments are not a JSON object."
+    console.log(f"tool {name} {arguments}")
+    return await tools[name]["do"](values)
+
+
+# Silence: ask once, then hang up.
+
+
+def wait_for_speech():
+    if idle_seconds and not state.is_leaving:
+        start_timer("idle", idle_seconds, nobody_spoke)
+
+
+def nobody_spoke():
+    if call.queued_ms or "answer" in timers:
+        wait_for_speech()  # something is being said, or will be at once
+    elif not state.has_asked:
+        state.has_asked = True
+        say("still_there")  # when it was heard, `drained` starts to count anew
+    else:
+        leave()
+        say("goodbye")
+        call.hangup(drain=True)
+
+
+# The end
+
+
+def leave():
+    """From here on only our own last words are heard."""
+    state.is_leaving = True
+    call.stream()
+    for name in list(timers):
+        stop_timer(name)
+    ws.close()
+
+
+def give_up(name="sorry"):
+    """The caller always hears something: an apology, then somebody else or a goodbye. Only the first time counts."""
+    if state.is_leaving:
+        return
+    leave()
+    if call.queued_ms > LONGEST_REST_MS:
+        call.mute()
+    say(name)
+    if fallback and can_transfer:
+        asyncio.create_task(transfer_to_fallback())
+    else:
+        say("goodbye")
+        call.hangup(drain=True)
+
+
+async def transfer_to_fallback():
+    result = await call.transfer(dest=fallback, drain=True)
+    if not result.ok:
+        say("goodbye")
+        call.hangup(drain=True)
+
+
+def key_pressed(digit):
+    if digit == "0" and not state.is_leaving:
+        leave()
+        call.mute()
+        asyncio.create_task(transfer_to_fallback())
+
+
+def ended(reason):
+    state.is_leaving = True
+    console.log(f"{time.monotonic() - began:.0f} s, {state.turns} turns, {reason}")
+
+
+# Here it begins.
+
+ws = Websocket(url + ("&" if "?" in url else "?") + "model=" + model)
+ws.header([{"name": "Authorization", "value": f"Bearer {secret}", "secret": True}])
+ws.on("open", opened)
+ws.on("message", message)
+ws.on("error", failed)
+ws.on("close", closed)
+
+call.on("hangup", ended)
+call.on("drained", wait_for_speech)
+if fallback and can_transfer:
+    call.dtmf(key_pressed)
+
+if secret:
+    say("greeting")
+    ws.connect(timeout=READY_SECONDS)
+else:
+    console.error("no secret openai: put one into secrets.toml, or OPENAI_API_KEY into the environment")
+    give_up("no_key")
