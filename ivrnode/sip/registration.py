@@ -42,6 +42,7 @@ class Registration:
         self._expires = expires
         self._pause = FIRST_PAUSE
         self._due = 0.0
+        self._is_asking = False
         self._is_wanted = True
         self._is_flow_dead = False
         self.aor = aor
@@ -53,12 +54,13 @@ class Registration:
         """Take our binding back. Ends in `Registered` with `expires` 0; does nothing the second time."""
         if self._is_wanted:
             self._is_wanted = False
-            if not self._is_flow_dead:
+            if not self._is_flow_dead and not self._is_asking:
                 self.send(now)
 
     def send(self, now: float) -> None:
-        """Register or refresh now."""
+        """Register, refresh or take back now. One request at a time (RFC 3261 s10.2)."""
         self._due = 0.0
+        self._is_asking = True
         request = Request("REGISTER", self.registrar)
         headers = request.headers
         headers.add("Max-Forwards", "70")
@@ -89,9 +91,12 @@ class Registration:
             self.send(now)
 
     def _answered(self, response: Response, is_last: bool, now: float) -> None:
-        if is_last != (not self._is_wanted) or self._is_flow_dead:
-            return  # overtaken by `unregister`, or told already
-        if 200 <= response.status < 300:
+        self._is_asking = False
+        if self._is_flow_dead:
+            return  # told already
+        if not self._is_wanted and not is_last:
+            self.send(now)  # `unregister` had to wait for this answer
+        elif 200 <= response.status < 300:
             expires = 0 if is_last else self._granted(response)
             self.is_registered = expires > 0
             self._pause = FIRST_PAUSE
