@@ -81,8 +81,7 @@ class NameAddr:
 
 
 def _parse_tail(text: str) -> Parameters:
-    text = text.strip(WHITESPACE)
-    if not text:
+    if not text or not (text := text.strip(WHITESPACE)):
         return ()
     if text[0] != ";":
         raise ProtocolError("Text after the address")

@@ -12,15 +12,13 @@ from ivrnode.errors import ProtocolError
 
 WHITESPACE = " \t"
 
-_TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+is_token = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+").fullmatch
+"""Called as a question: a match means yes."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _QUOTE_STOP = re.compile(r'["\\]')
 _LIST_STOP = {",": re.compile(r'[,"<]'), ";": re.compile(r'[;"<]')}
 _LONGEST_NUMBER = 20
-
-
-def is_token(text: str) -> bool:
-    return _TOKEN.fullmatch(text) is not None
 
 
 def has_control(text: str) -> bool:

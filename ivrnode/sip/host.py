@@ -11,11 +11,17 @@ import re
 from ivrnode.errors import ProtocolError
 from ivrnode.sip.grammar import WHITESPACE, parse_number
 
-_NAME = re.compile(r"[A-Za-z0-9._\-]+")
+_read_usual = re.compile(r"([A-Za-z0-9._\-]+)(?::([0-9]{1,4}))?").fullmatch
+"""A name or IPv4 address without blanks, and a port that cannot be too large."""
+_is_name = re.compile(r"[A-Za-z0-9._\-]+").fullmatch
 
 
 def parse_host_port(text: str) -> tuple[str, int | None]:
     """Read `host[:port]`. Raises ProtocolError; an IPv6 address without brackets is an error (RFC 5118 s4.2)."""
+    usual = _read_usual(text)
+    if usual:
+        host, port = usual.groups()
+        return host.lower(), int(port) if port else None
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         rest = rest.lstrip(WHITESPACE)
@@ -24,7 +30,7 @@ def parse_host_port(text: str) -> tuple[str, int | None]:
         return _read_ipv6(host), _parse_port(rest[1:]) if rest else None
     host, colon, port = text.partition(":")
     host = host.rstrip(WHITESPACE)
-    if not _NAME.fullmatch(host):
+    if not _is_name(host):
         raise ProtocolError("Bad host")
     return host.lower(), _parse_port(port) if colon else None
 

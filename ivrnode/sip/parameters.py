@@ -16,7 +16,9 @@ Parameters = tuple[tuple[str, str | None], ...]
 
 MAX_PARAMETERS = 64
 
-_PLAIN_VALUE = re.compile(r'[^\x00-\x20\x7f"<>,;\\]+')
+_is_plain = re.compile(r'[^\x00-\x20\x7f"<>,;\\]+').fullmatch
+_USUAL = frozenset({"tag", "branch", "rport", "received", "lr", "transport", "expires", "q", "ob", "reg-id"})
+"""Names that need no closer look."""
 
 
 def parse_parameters(text: str) -> Parameters:
@@ -27,15 +29,17 @@ def parse_parameters(text: str) -> Parameters:
     parameters: list[tuple[str, str | None]] = []
     for piece in pieces:
         name, equals, value = piece.partition("=")
-        name = name.rstrip(WHITESPACE)
-        if not is_token(name):
-            raise ProtocolError("Bad parameter name")
+        if name not in _USUAL:
+            name = name.rstrip(WHITESPACE)
+            if not is_token(name):
+                raise ProtocolError("Bad parameter name")
         if not equals:
             parameters.append((name, None))
             continue
-        value = value.lstrip(WHITESPACE)
-        if not _PLAIN_VALUE.fullmatch(value) and (has_control(value) or not is_quoted(value)):
-            raise ProtocolError("Bad parameter value")
+        if not _is_plain(value):
+            value = value.lstrip(WHITESPACE)
+            if not _is_plain(value) and (has_control(value) or not is_quoted(value)):
+                raise ProtocolError("Bad parameter value")
         parameters.append((name, value))
     return tuple(parameters)
 

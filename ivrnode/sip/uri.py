@@ -17,9 +17,9 @@ from ivrnode.sip.parameters import MAX_PARAMETERS, Parameters, find_parameter, r
 
 UriHeaders = tuple[tuple[str, str], ...]
 
-_TEXT = re.compile(r'[^\x00-\x20\x7f<>"]+')
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
-_TELEPHONE_NUMBER = re.compile(r"\+?[0-9A-Fa-f*#().\-]+")
+_is_text = re.compile(r'[^\x00-\x20\x7f<>"]+').fullmatch
+_is_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch
+_is_telephone_number = re.compile(r"\+?[0-9A-Fa-f*#().\-]+").fullmatch
 _USER_UNRESERVED = "-_.!~*'()&=+$,;?/"
 _RESERVED = frozenset(";/?:@&=+$,")
 _MUST_AGREE = ("transport", "user", "ttl", "method", "maddr")
@@ -45,11 +45,11 @@ class Uri:
     def parse(cls, text: str) -> Uri:
         """Raises ProtocolError for text that is no URI."""
         scheme, colon, rest = text.partition(":")
-        if not colon or not _TEXT.fullmatch(rest) or not _SCHEME.fullmatch(scheme):
+        if not colon or not _is_text(rest):
             raise ProtocolError("Bad URI")
         scheme = scheme.lower()
         if scheme not in ("sip", "sips"):
-            return _parse_tel(rest) if scheme == "tel" else cls(scheme, rest)
+            return _parse_other(scheme, rest)
         user, at, where = rest.partition("@")
         password = None
         if not at:
@@ -119,9 +119,13 @@ class Uri:
         )
 
 
-def _parse_tel(text: str) -> Uri:
+def _parse_other(scheme: str, text: str) -> Uri:
+    if not _is_scheme(scheme):
+        raise ProtocolError("Bad URI scheme")
+    if scheme != "tel":
+        return Uri(scheme, text)
     number, semicolon, tail = text.partition(";")
-    if not _TELEPHONE_NUMBER.fullmatch(number):
+    if not _is_telephone_number(number):
         raise ProtocolError("Bad telephone number")
     return Uri("tel", number, parameters=_parse_parameters(tail) if semicolon else ())
 

@@ -26,13 +26,12 @@ class Via:
     def parse(cls, text: str) -> Via:
         """Read one value; blanks around slashes, colon and semicolons are allowed. Raises ProtocolError."""
         hop, semicolon, tail = text.partition(";")
-        name, version, where = _split_slashes(hop)
-        transport, _, sent_by = where.replace("\t", " ").partition(" ")
+        protocol, where = _split_protocol(hop)
+        transport, _, sent_by = where.partition(" ")
         if not is_token(transport):
             raise ProtocolError("Bad Via transport")
         host, port = parse_host_port(sent_by.strip(WHITESPACE))
-        parameters = parse_parameters(tail) if semicolon else ()
-        return cls(f"{name}/{version}", transport.upper(), host, port, parameters)
+        return cls(protocol, transport.upper(), host, port, parse_parameters(tail) if semicolon else ())
 
     def __str__(self) -> str:
         sent_by = write_host_port(self.host, self.port)
@@ -65,11 +64,11 @@ class Via:
         return Via(self.protocol, self.transport, self.host, self.port, parameters)
 
 
-def _split_slashes(hop: str) -> tuple[str, str, str]:
-    """Protocol name, version, and what follows the second slash."""
-    if hop.startswith("SIP/2.0/"):
-        return "SIP", "2.0", hop[8:].lstrip(WHITESPACE)
-    pieces = [piece.strip(WHITESPACE) for piece in hop.split("/", 2)]
+def _split_protocol(hop: str) -> tuple[str, str]:
+    """Protocol with version, and what follows their slash: the transport, a blank, the sent-by."""
+    if hop.startswith("SIP/2.0/") and "\t" not in hop:
+        return "SIP/2.0", hop[8:].lstrip(" ")
+    pieces = [piece.strip(WHITESPACE) for piece in hop.replace("\t", " ").split("/", 2)]
     if len(pieces) != 3 or not is_token(pieces[0]) or not is_token(pieces[1]):
         raise ProtocolError("Bad Via protocol")
-    return pieces[0].upper(), pieces[1], pieces[2]
+    return f"{pieces[0].upper()}/{pieces[1]}", pieces[2]
