@@ -61,8 +61,10 @@ def from_beta(event: Json) -> Json:
     return event
 
 
-def _modalities(modalities: list[str]) -> list[str]:
+def _modalities(modalities: object) -> object:
     """The beta's text and audio together is GA's audio: a transcript always comes with it."""
+    if not isinstance(modalities, list):
+        return modalities  # wrong in both shapes; the schema says so
     return ["audio"] if "audio" in modalities else ["text"]
 
 
@@ -75,7 +77,7 @@ def _session_from_beta(session: Json) -> Json:
         elif name in _INPUT_FIELDS:
             audio["input"][_INPUT_FIELDS[name]] = value
         elif name in ("input_audio_format", "output_audio_format"):
-            if value not in _FORMATS:
+            if not isinstance(value, str) or value not in _FORMATS:
                 known = ", ".join(repr(format) for format in _FORMATS)
                 raise RequestError(
                     "invalid_value", f"Invalid value: '{value}'. Supported values are: {known}.", f"session.{name}"

@@ -21,7 +21,7 @@ def check_event(event: Any) -> None:
     kind = event.get("type")
     if kind is None:
         raise RequestError("missing_required_parameter", "Missing required parameter: 'type'.", "type")
-    if kind not in CLIENT_EVENTS:
+    if not isinstance(kind, str) or kind not in CLIENT_EVENTS:
         raise RequestError("invalid_value", _not_one_of(kind, CLIENT_EVENTS), "type")
     CLIENT_EVENTS[kind](event, "")
 

@@ -13,7 +13,6 @@ from ivrnode.realtime.faults import Faults
 from ivrnode.realtime.parrot import Parrot
 from ivrnode.realtime.session import Session, SessionSetup
 from ivrnode.realtime.voice import tone
-
 from realtime.strict import Judge
 
 GA_UPDATE: dict[str, Any] = {

@@ -147,7 +147,9 @@ def test_the_answer_has_the_format_and_the_length_that_were_asked_for(name: str,
 def test_all_formats_are_heard(name: str) -> None:
     desk = Desk(Silent())
     talk(desk)
-    desk.send({"type": "session.update", "session": {"type": "realtime", "audio": {"input": {"format": {"type": name}}}}})
+    desk.send(
+        {"type": "session.update", "session": {"type": "realtime", "audio": {"input": {"format": {"type": name}}}}}
+    )
     sound = speech(1000) + silence(700)
     if name == "audio/pcma":
         sound = g711.ulaw_to_alaw(sound)
@@ -205,7 +207,9 @@ def test_a_client_may_forbid_to_be_interrupted() -> None:
     desk.ms_per_sentence = 10_000
     talk(desk)
     detection = {"type": "server_vad", "interrupt_response": False, "create_response": False}
-    desk.send({"type": "session.update", "session": {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}})
+    desk.send(
+        {"type": "session.update", "session": {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}}
+    )
     desk.hear(speech(500) + silence(300))
     assert not desk.of_type("response.created")
     desk.send({"type": "response.create"})
@@ -219,7 +223,9 @@ def test_late_deltas_come_after_the_end_when_told() -> None:
     item = desk.of_type(SOUND)[0]["item_id"]
     desk.take()
     desk.hear(speech(200))
-    late = [event for event in desk.events[desk.events.index(desk.of_type("response.done")[0]) :] if event["type"] == SOUND]
+    late = [
+        event for event in desk.events[desk.events.index(desk.of_type("response.done")[0]) :] if event["type"] == SOUND
+    ]
     assert len(late) == 3 and {event["item_id"] for event in late} == {item}
 
 
@@ -247,7 +253,10 @@ def test_truncate_is_as_strict_as_the_service() -> None:
         (answer,) = desk.send(event)
         return answer["error"]["code"], answer["error"]["message"]
 
-    assert error(item, sent + 60) == ("invalid_value", f"Audio content of {sent}ms is already shorter than {sent + 60}ms")
+    assert error(item, sent + 60) == (
+        "invalid_value",
+        f"Audio content of {sent}ms is already shorter than {sent + 60}ms",
+    )
     assert error(item, 0) == ("unsupported_content_type", "Only model output audio messages can be truncated")
     assert error(user, 100)[0] == "unsupported_content_type"
     assert error("item_nowhere", 100)[0] == "item_truncate_invalid_item_id"
@@ -312,7 +321,9 @@ def test_items_are_placed_and_deleted() -> None:
     def create(name: str, **fields: str) -> str | None:
         content = [{"type": "input_text", "text": name}]
         item = {"id": name, "type": "message", "role": "system", "content": content}
-        before: str | None = desk.send({"type": "conversation.item.create", "item": item, **fields})[0]["previous_item_id"]
+        before: str | None = desk.send({"type": "conversation.item.create", "item": item, **fields})[0][
+            "previous_item_id"
+        ]
         return before
 
     assert create("a") is None
@@ -322,7 +333,10 @@ def test_items_are_placed_and_deleted() -> None:
     assert create("e") == "b"
     desk.send({"type": "conversation.item.delete", "item_id": "e"})
     assert create("f") == "b"
-    assert desk.send({"type": "conversation.item.delete", "item_id": "e"})[0]["error"]["code"] == "item_delete_invalid_item_id"
+    assert (
+        desk.send({"type": "conversation.item.delete", "item_id": "e"})[0]["error"]["code"]
+        == "item_delete_invalid_item_id"
+    )
 
 
 def test_the_client_may_commit_by_itself() -> None:
@@ -358,7 +372,9 @@ def test_the_voice_is_fixed_after_the_first_audio() -> None:
     talk(desk)
 
     def update(voice: str) -> str:
-        answers = desk.send({"type": "session.update", "session": {"type": "realtime", "audio": {"output": {"voice": voice}}}})
+        answers = desk.send(
+            {"type": "session.update", "session": {"type": "realtime", "audio": {"output": {"voice": voice}}}}
+        )
         return answers[0].get("error", {}).get("code", "")
 
     assert update("cedar") == ""
@@ -372,7 +388,9 @@ def test_the_service_speaks_up_after_the_idle_timeout() -> None:
     desk = Desk(Lines([Say("One.")], [Say("Still there?")]))
     talk(desk)
     detection = {"type": "server_vad", "idle_timeout_ms": 6000}
-    desk.send({"type": "session.update", "session": {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}})
+    desk.send(
+        {"type": "session.update", "session": {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}}
+    )
     desk.say_turn()
     desk.wait(1.0)
     desk.take()
