@@ -92,16 +92,17 @@ class Headers:
         if len(lines) > MAX_LINES:
             del lines[MAX_LINES:]
             fault = fault or ProtocolError("Too many header lines", 513)
+        if len(text) > MAX_LINE and max(map(len, lines), default=0) > MAX_LINE:
+            lines = [line for line in lines if len(line) <= MAX_LINE]
+            fault = fault or ProtocolError("Header line too long", 513)
         append = headers._lines.append
         for line in lines:
             name, colon, value = line.partition(":")
             known = _KNOWN.get(name) or _read_name(name)
-            if not colon or not known:
-                fault = fault or ProtocolError("Bad header line")
-            elif len(line) > MAX_LINE:
-                fault = fault or ProtocolError("Header line too long", 513)
-            else:
+            if colon and known:
                 append((known[0], known[1], value.strip(WHITESPACE)))
+            else:
+                fault = fault or ProtocolError("Bad header line")
         return headers, fault
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -146,7 +147,7 @@ class Headers:
         lines = self._values().get(key, [])
         if key not in _LIST_KEYS:
             return lines.copy()
-        return [value for line in lines for value in _split(line) if value]
+        return [value for line in lines for value in (_split(line) if "," in line else (line,)) if value]
 
     def add(self, name: str, value: str) -> None:
         """Append a line. Raises ValueError for a name that is no token and for CR, LF or NUL in the value."""
@@ -230,8 +231,6 @@ class Headers:
 
 
 def _split(line: str) -> list[str]:
-    if "," not in line:
-        return [line]
     try:
         return split_list(line)
     except ProtocolError:

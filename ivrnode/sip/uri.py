@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote as percent_encode
 from urllib.parse import unquote as percent_decode
 
@@ -44,31 +45,7 @@ class Uri:
     @classmethod
     def parse(cls, text: str) -> Uri:
         """Raises ProtocolError for text that is no URI."""
-        scheme, colon, rest = text.partition(":")
-        if not colon or not _is_text(rest):
-            raise ProtocolError("Bad URI")
-        scheme = scheme.lower()
-        if scheme not in ("sip", "sips"):
-            return _parse_other(scheme, rest)
-        user, at, where = rest.partition("@")
-        password = None
-        if not at:
-            user, where = "", rest
-        else:
-            if ":" in user:
-                user, _, password = user.partition(":")
-            if not user:
-                raise ProtocolError("Empty user in URI")
-        headers: UriHeaders = ()
-        if "?" in where:
-            where, _, tail = where.partition("?")
-            headers = _parse_headers(tail)
-        parameters: Parameters = ()
-        if ";" in where:
-            where, _, tail = where.partition(";")
-            parameters = _parse_parameters(tail)
-        host, port = parse_host_port(where)
-        return cls(scheme, user, password, host, port, parameters, headers)
+        return _parse(text)
 
     @classmethod
     def of_user(cls, user: str, host: str, port: int | None = None) -> Uri:
@@ -117,6 +94,36 @@ class Uri:
             and _parameters_agree(self, other)
             and _header_set(self) == _header_set(other)
         )
+
+
+@lru_cache(maxsize=1024)
+def _parse(text: str) -> Uri:
+    """A URI comes again in every message of its dialog and with every refresh, and its value never changes."""
+    scheme, colon, rest = text.partition(":")
+    if not colon or not _is_text(rest):
+        raise ProtocolError("Bad URI")
+    scheme = scheme.lower()
+    if scheme not in ("sip", "sips"):
+        return _parse_other(scheme, rest)
+    user, at, where = rest.partition("@")
+    password = None
+    if not at:
+        user, where = "", rest
+    else:
+        if ":" in user:
+            user, _, password = user.partition(":")
+        if not user:
+            raise ProtocolError("Empty user in URI")
+    headers: UriHeaders = ()
+    if "?" in where:
+        where, _, tail = where.partition("?")
+        headers = _parse_headers(tail)
+    parameters: Parameters = ()
+    if ";" in where:
+        where, _, tail = where.partition(";")
+        parameters = _parse_parameters(tail)
+    host, port = parse_host_port(where)
+    return Uri(scheme, user, password, host, port, parameters, headers)
 
 
 def _parse_other(scheme: str, text: str) -> Uri:
