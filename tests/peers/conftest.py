@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from ivrnode.audio.g711 import pcm_to_ulaw
-from peers import baresip, lab, sipp
+from peers import baresip, lab, node, sipp
 from peers.baresip import Baresip
 from peers.lab import Lab
+from peers.node import Node
 from peers.sipp import Sipp
 from sound import tone
 
@@ -72,3 +73,19 @@ def _sipp(lab: Lab, tmp_path: Path) -> Callable[..., Sipp]:
         return Sipp(lab, folder, scenario, remote, **options)  # type: ignore[arg-type]
 
     return start
+
+
+@pytest.fixture(name="node")
+def _node(lab: Lab, tmp_path: Path) -> Iterator[Callable[[dict[str, str]], Node]]:
+    """Start `ivrnode serve`: `node({"700": ECHO})`. At the end it must go in order and without a traceback."""
+    if reason := node.reason_to_skip():
+        pytest.skip(reason)
+    started: list[Node] = []
+
+    def start(scripts: dict[str, str]) -> Node:
+        started.append(Node(lab, tmp_path / f"node-{len(started)}", scripts))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()

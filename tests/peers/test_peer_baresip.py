@@ -1,0 +1,88 @@
+"""A real phone calls a node: every codec, both transports, keys, registration, both ways to hang up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from peers.baresip import Baresip
+from peers.conftest import TONE
+from peers.node import ECHO, GOODBYE, KEYS, PASSWORD, Node
+from peers.test_peer_kit import middle
+from sound import tone_level
+
+MakePhone = Callable[..., Baresip]
+StartNode = Callable[[dict[str, str]], Node]
+
+
+@pytest.mark.parametrize("codec", ["PCMU", "PCMA", "G722"])
+def test_the_phone_hears_its_own_tone_again(node: StartNode, baresip: MakePhone, codec: str) -> None:
+    house = node({"700": ECHO})
+    phone = baresip(codec=codec)
+    phone.dial(house.uri("700"))
+    phone.wait_for("CALL_ESTABLISHED")
+    phone.hear(3)
+    phone.hang_up()
+    phone.wait_for("CALL_CLOSED")
+    said = tone_level(middle(phone.said(), phone.rate), TONE, phone.rate)
+    heard = tone_level(middle(phone.heard(), phone.rate), TONE, phone.rate)
+    assert said > 8000
+    assert heard == pytest.approx(said, rel=0.15)
+
+
+def test_a_call_over_tcp(node: StartNode, baresip: MakePhone) -> None:
+    house = node({"700": ECHO})
+    phone = baresip()
+    phone.dial(house.uri("700", ";transport=tcp"))
+    phone.wait_for("CALL_ESTABLISHED")
+    phone.hear(1)
+    phone.hang_up()
+    phone.wait_for("CALL_CLOSED")
+
+
+def test_the_script_sees_each_key_once(node: StartNode, baresip: MakePhone) -> None:
+    house = node({"700": KEYS})
+    phone = baresip()
+    phone.dial(house.uri("700"))
+    phone.wait_for("CALL_ESTABLISHED")
+    for digit in "15#":
+        phone.press(digit)
+        house.wait_for(f"key {digit}$")
+    phone.hang_up()
+    phone.wait_for("CALL_CLOSED")
+    assert house.child.text.count(": key ") == 3
+
+
+def test_the_script_hangs_up(node: StartNode, baresip: MakePhone) -> None:
+    house = node({"700": GOODBYE})
+    phone = baresip()
+    phone.dial(house.uri("700"))
+    phone.wait_for("CALL_ESTABLISHED")
+    phone.wait_for("CALL_CLOSED")
+
+
+def test_the_phone_registers(node: StartNode, baresip: MakePhone) -> None:
+    house = node({"700": ECHO})
+    phone = baresip(
+        domain=house.address,
+        account=f';auth_user=alice;auth_pass={PASSWORD};outbound="sip:{house.address}";regint=60',
+    )
+    phone.wait_until_registered()
+
+
+def test_a_wrong_password_does_not_register(node: StartNode, baresip: MakePhone) -> None:
+    house = node({"700": ECHO})
+    phone = baresip(
+        domain=house.address,
+        account=f';auth_user=alice;auth_pass=wrong;outbound="sip:{house.address}";regint=60',
+    )
+    phone.child.wait_for(r"40[13] ")
+    assert "[1 binding]" not in phone.child.text
+
+
+def test_an_extension_that_is_not_there(node: StartNode, baresip: MakePhone) -> None:
+    house = node({"700": ECHO})
+    phone = baresip()
+    phone.dial(house.uri("799"))
+    assert "404" in phone.wait_for("CALL_CLOSED")["param"]
