@@ -41,6 +41,14 @@ _RECEIVING = ("sendrecv", "recvonly")
 class Leg:
     """Doors: `packet_received`, `rtcp_received`, `tick`, `skip` and one method per command. Events go to `emit`."""
 
+    __slots__ = (
+        "_audio_type", "_chore_at", "_digit_timestamp", "_digit_type", "_digits_in", "_digits_out", "_emit",
+        "_has_heard", "_has_started", "_ids", "_is_dialing", "_is_listening", "_jitter", "_may_hear",
+        "_may_play", "_may_send", "_no_rtp_at", "_no_rtp_seconds", "_play_at", "_ports", "_recorder",
+        "_repeat", "_rtcp_at", "_send", "_silence", "_silent_since", "_ssrc", "_tap", "_unsent", "_wire",
+        "number", "playout", "session",
+    )  # fmt: skip
+
     def __init__(self, number: int, emit: Callable[[Event], None], ids: random.Random) -> None:
         self.number = number
         self._emit, self._ids = emit, ids
@@ -50,6 +58,7 @@ class Leg:
         self.playout = Playout(number, self._wire, emit)
         self._jitter = JitterBuffer(self._silence[:1], quiet_test(self._wire.codec))
         self._digits_in, self._digits_out = DigitReceiver(), DigitSender()
+        self._is_dialing = False
         self._digit_type: int | None = None
         self._digit_timestamp = 0
         self._audio_type = -1
@@ -120,7 +129,7 @@ class Leg:
         target = session.target
         if target is None or not self._may_send:
             session.skip(FRAME)
-        elif self._digits_out.is_busy:
+        elif self._is_dialing:
             self._send_digit(target)
         else:
             if self._may_play:
@@ -164,6 +173,7 @@ class Leg:
             self.session.skip(FRAME)
         else:
             self._try(self._send, self.session.packet(self._silence), target)
+        self._is_dialing = self._digits_out.is_busy
 
     def _try(self, send: Callable[[bytes, Address], object], data: bytes, target: Address | None) -> None:
         if target is not None:
@@ -269,6 +279,7 @@ class Leg:
         """Dropped when no telephone-event was agreed on."""
         if self._digit_type is not None:
             self._digits_out.add(digits)
+            self._is_dialing = self._digits_out.is_busy
 
     def close(self, now: float) -> None:
         self.stop_stream()

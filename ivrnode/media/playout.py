@@ -57,6 +57,11 @@ class _Item:
 class Playout:
     """Milliseconds that were heard or are queued count source audio, rounded down; padding and silence never count."""
 
+    __slots__ = (
+        "_by_number", "_chunk", "_cut", "_emit", "_is_quiet", "_item_ms", "_items", "_leg", "_position",
+        "_queued", "_tag_ms", "_wire",
+    )  # fmt: skip
+
     def __init__(self, leg: int, wire: AudioFormat, emit: Callable[[Event], None]) -> None:
         self._leg, self._wire, self._emit = leg, wire, emit
         self._items: deque[_Item] = deque()

@@ -18,6 +18,10 @@ _SLACK_MS = 1  # for resamplers that round
 class Tap:
     """`interval_ms`: a multiple of 20."""
 
+    __slots__ = (
+        "_chunk_size", "_converter", "_frames", "_frames_per_chunk", "_ready", "_target",
+    )  # fmt: skip
+
     def __init__(self, source: AudioFormat, target: AudioFormat, interval_ms: int) -> None:
         self._target = target
         self._frames_per_chunk = interval_ms // FRAME_MS

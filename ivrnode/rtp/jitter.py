@@ -28,11 +28,15 @@ _MAX_DELAY = 10 * FRAME
 _CALM_FRAMES = 250
 _LATE_RUN = 5
 _PAUSE_FRAMES = 10
-_MAX_PACKETS = 64
 
 
 class JitterBuffer:
     """`silence`: one byte, to fill up a part of a frame. `is_silent`: may this frame be left out unnoticed?"""
+
+    __slots__ = (
+        "_calm", "_excess", "_heard", "_is_silent", "_late_run", "_least_depth", "_missed", "_next",
+        "_packets", "_rest", "_silence", "_starved", "_to_wait", "concealed", "late",
+    )  # fmt: skip
 
     def __init__(self, silence: bytes, is_silent: Callable[[bytes], bool]) -> None:
         self._silence, self._is_silent = silence, is_silent
@@ -53,17 +57,12 @@ class JitterBuffer:
         self._forget_depth()
 
     def put(self, timestamp: int, payload: bytes) -> None:
-        if self._to_wait < 0:
-            self._next, self._to_wait = timestamp, _START_FRAMES
-            self._heard = (timestamp - _MAX_DELAY) & _MASK
-        ahead = timestamp_distance(timestamp, self._next)
-        if ahead < 0:
-            self._put_late(timestamp, payload)
-            return
-        self._late_run = 0
-        self._packets[timestamp] = payload
-        if ahead + len(payload) > _MAX_DELAY or len(self._packets) > _MAX_PACKETS:
-            self._shorten()
+        ahead = (timestamp - self._next) & _MASK
+        if self._to_wait or ahead + len(payload) > _MAX_DELAY:
+            self._put_off_course(timestamp, payload)
+        else:
+            self._packets[timestamp] = payload
+            self._late_run = 0
 
     def next_frame(self) -> bytes | None:
         """The next 20 ms; None: conceal them."""
@@ -83,10 +82,25 @@ class JitterBuffer:
             excess = self._least_depth - _START_FRAMES
             self._forget_depth()
             self._excess = excess
+            self._gap()  # drops what never can be played
         if self._excess > 0 and depth > _START_FRAMES and self._is_silent(frame):
             self._excess -= 1
             return self.next_frame()
         return frame
+
+    def _put_off_course(self, timestamp: int, payload: bytes) -> None:
+        """At the start, before `next`, or far ahead."""
+        if self._to_wait < 0:
+            self._next, self._to_wait = timestamp, _START_FRAMES
+            self._heard = (timestamp - _MAX_DELAY) & _MASK
+        ahead = timestamp_distance(timestamp, self._next)
+        if ahead < 0:
+            self._put_late(timestamp, payload)
+            return
+        self._late_run = 0
+        self._packets[timestamp] = payload
+        if ahead + len(payload) > _MAX_DELAY:
+            self._shorten()
 
     def _put_late(self, timestamp: int, payload: bytes) -> None:
         """Its time is over: a double, a straggler, or the first of many that the network held up."""

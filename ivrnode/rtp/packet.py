@@ -18,6 +18,8 @@ HEADER = struct.Struct("!BBHII")
 VERSION_2 = 0x80
 MARKER = 0x80
 _EXTENSION = struct.Struct("!HH")
+_unpack = HEADER.unpack_from
+_new = tuple.__new__  # a named tuple's own constructor takes as long as all the rest of `parse`
 
 
 class RtpPacket(NamedTuple):
@@ -31,14 +33,11 @@ class RtpPacket(NamedTuple):
     @classmethod
     def parse(cls, data: bytes) -> RtpPacket:
         """Raises ProtocolError when `data` is no RTP packet. CSRCs, extension and padding are left out."""
-        if len(data) < HEADER.size:
+        if len(data) < 12:
             raise ProtocolError("shorter than an RTP header")
-        first, second, sequence_number, timestamp, ssrc = HEADER.unpack_from(data)
-        if first == VERSION_2:  # nothing optional: nearly every packet of a telephone
-            payload = data[12:]
-        else:
-            payload = _payload(data, first)
-        return cls(second & 0x7F, sequence_number, timestamp, ssrc, payload, second > 0x7F)
+        first, second, sequence_number, timestamp, ssrc = _unpack(data)
+        payload = data[12:] if first == VERSION_2 else _payload(data, first)
+        return _new(cls, (second & 0x7F, sequence_number, timestamp, ssrc, payload, second > 0x7F))
 
     def __bytes__(self) -> bytes:
         second = self.payload_type | (MARKER if self.marker else 0)

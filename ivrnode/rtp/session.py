@@ -20,6 +20,8 @@ from ivrnode.rtp.source import CLOCK_RATE, Source
 Address = tuple[str, int]
 
 _MASK = 0xFFFFFFFF
+_pack = HEADER.pack
+_parse = RtpPacket.parse
 _SILENCE = 5.0
 _PATIENCE = 1.0
 _NOWHERE = {"0.0.0.0", "::"}
@@ -27,6 +29,13 @@ _NOWHERE = {"0.0.0.0", "::"}
 
 class RtpSession:
     """Doors: `connect`, `receive`, `receive_rtcp`, `packet` and `skip` (one of them per frame), `report`, `goodbye`."""
+
+    __slots__ = (
+        "_audio_type", "_candidate", "_cname", "_latched", "_lost_before", "_moved_at", "_received_before",
+        "_remote", "_second", "_sender_report", "_sender_report_at", "_sequence_number", "_timestamp",
+        "_types", "garbage", "heard_at", "octets_sent", "packets_sent", "remote_jitter_ms", "remote_lost",
+        "rtcp_target", "source", "ssrc", "target",
+    )  # fmt: skip
 
     def __init__(self, ids: random.Random) -> None:
         self.ssrc = ids.getrandbits(32)
@@ -42,8 +51,8 @@ class RtpSession:
         self._cname = f"{ids.getrandbits(64):016x}"  # RFC 7022: short-term, says nothing of us
         self._sequence_number = ids.getrandbits(15)
         self._timestamp = ids.getrandbits(32)
-        self._marker = MARKER
         self._audio_type = 0
+        self._second = MARKER  # the header's second octet: marker and payload type
         self._types: frozenset[int] = frozenset()
         self._remote: Address | None = None
         self._latched: Address | None = None
@@ -54,6 +63,7 @@ class RtpSession:
 
     def connect(self, remote: Address | None, audio_type: int, other_types: frozenset[int], now: float) -> None:
         """What offer and answer agreed on: the SDP address, the payload type of audio, others that may come."""
+        self._second = audio_type | self._second & MARKER
         self._audio_type, self._types = audio_type, other_types | {audio_type}
         if remote is not None and (remote[0] in _NOWHERE or not remote[1]):
             remote = None
@@ -68,12 +78,11 @@ class RtpSession:
 
     def packet(self, payload: bytes) -> bytes:
         """The next frame of audio, 20 ms after the last one."""
-        self._sequence_number = (self._sequence_number + 1) & 0xFFFF
-        header = HEADER.pack(
-            VERSION_2, self._audio_type | self._marker, self._sequence_number, self._timestamp, self.ssrc
-        )
-        self._timestamp = (self._timestamp + len(payload)) & _MASK
-        self._marker = 0
+        sequence_number = self._sequence_number = (self._sequence_number + 1) & 0xFFFF
+        timestamp = self._timestamp
+        self._timestamp = (timestamp + len(payload)) & _MASK
+        header = _pack(VERSION_2, self._second, sequence_number, timestamp, self.ssrc)
+        self._second = self._audio_type
         self.packets_sent += 1
         self.octets_sent += len(payload)
         return header + payload
@@ -81,7 +90,7 @@ class RtpSession:
     def skip(self, duration: int) -> None:
         """Say nothing for `duration` timestamp units: the clock runs on, the next packet carries the marker."""
         self._timestamp = (self._timestamp + duration) & _MASK
-        self._marker = MARKER
+        self._second = self._audio_type | MARKER
 
     @property
     def timestamp(self) -> int:
@@ -100,7 +109,7 @@ class RtpSession:
     def receive(self, data: bytes, address: Address, now: float) -> RtpPacket | None:
         """A packet of the far end, or None: garbage, a stranger, a source still on probation."""
         try:
-            packet = RtpPacket.parse(data)
+            packet = _parse(data)
         except ProtocolError:
             self.garbage += 1
             return None
@@ -116,11 +125,9 @@ class RtpSession:
             source = self._admit(packet, address, now)
             if source is None:
                 return None
-        if not source.packet_received(sequence_number):
+        if not source.packet_received(sequence_number, timestamp if payload_type == self._audio_type else None, now):
             self.garbage += 1
             return None
-        if payload_type == self._audio_type:
-            source.measure(timestamp, now)
         self.heard_at = now
         return packet
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ivrnode.rtp.rtcp import ReportBlock
@@ -20,7 +21,7 @@ class Source:
     base: int
     received: int = 0
     jitter: float = 0.0
-    _transit: float | None = None
+    _transit: float = math.inf
     _after_jump: int = -1
     _expected_before: int = 0
     _received_before: int = 0
@@ -30,8 +31,11 @@ class Source:
         """A source whose next packet is `sequence_number`."""
         return cls(ssrc, highest=sequence_number - 1, base=sequence_number)
 
-    def packet_received(self, sequence_number: int) -> bool:
-        """Count one packet. False: so far from the others that it is a stray; two in a row are a restart (A.1)."""
+    def packet_received(self, sequence_number: int, timestamp: int | None, now: float) -> bool:
+        """Count one packet; with a `timestamp` (of audio), its jitter too (A.8). `now` in seconds.
+
+        False: so far from the others that it is a stray; two in a row are a restart (A.1).
+        """
         ahead = (sequence_number - self.highest) & 0xFFFF
         if ahead < _MAX_DROPOUT:  # in order, perhaps with a gap; 0 is a double
             self.highest += ahead
@@ -41,6 +45,12 @@ class Source:
                 return False
             self._restart(sequence_number)
         self.received += 1
+        if timestamp is not None:
+            transit = now * CLOCK_RATE - timestamp
+            change = transit - self._transit
+            self._transit = transit
+            if -CLOCK_RATE < change < CLOCK_RATE:  # else it is the first, or the timestamp jumped
+                self.jitter += ((change if change > 0 else -change) - self.jitter) / 16
         return True
 
     def _restart(self, sequence_number: int) -> None:
@@ -49,16 +59,7 @@ class Source:
         self.highest = sequence_number
         self.base = sequence_number - self.received - lost
         self._after_jump = -1
-        self._transit = None
-
-    def measure(self, timestamp: int, now: float) -> None:
-        """Inter-arrival jitter of an audio packet (A.8). `now` in seconds."""
-        transit = now * CLOCK_RATE - timestamp
-        if self._transit is not None:
-            change = abs(transit - self._transit)
-            if change < CLOCK_RATE:  # the timestamp wrapped or jumped: no measure of the network
-                self.jitter += (change - self.jitter) / 16
-        self._transit = transit
+        self._transit = math.inf
 
     @property
     def expected(self) -> int:
