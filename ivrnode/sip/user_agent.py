@@ -87,11 +87,11 @@ class UserAgent:
 
     def flow_closed(self, flow: Flow, now: float) -> None:
         """A stream flow died: whoever waits on it hears 503, its sessions end with `transport`."""
+        for registration in self._registrations_of_stream.pop(flow.id, ()):
+            registration.flow_closed()
         self.layer.flow_closed(flow, now)
         for session in list(self._sessions_of_stream.get(flow.id, ())):
             session.flow_closed()
-        for registration in self._registrations_of_stream.pop(flow.id, ()):
-            registration.flow_closed()
 
     def tick(self, now: float) -> None:
         """Fire what is due."""

@@ -341,8 +341,11 @@ def test_retry_after_is_obeyed() -> None:
     assert office.told() == [("registered", 300), ("failed", 503), ("registered", 300)]
 
 
-def test_a_registration_dies_with_its_stream() -> None:
+@pytest.mark.parametrize("wait", [0.0, 149.045])
+def test_a_registration_dies_with_its_stream(wait: float) -> None:
     office = Office("tcp")
+    office.network.run(wait)
+    assert len(office.phone.agent.layer) == (1 if wait else 0)
     office.phone.agent.flow_closed(office.registration.flow, office.network.now)
     office.network.run(1000)
     assert office.told() == [("registered", 300), ("failed", 503)]
