@@ -93,13 +93,13 @@ class Speech:
     async def close(self) -> None:
         """Whoever still waits gets SpeechError."""
         self._is_open = False
+        for job in iter(self._queue.take, None):
+            _fail(job, "speech is closed")
         if self._starting:
             self._starting.cancel()
             await asyncio.wait([self._starting])
         if self._process:
             await self._process.close()
-        for job in iter(self._queue.take, None):
-            _fail(job, "speech is closed")
 
     async def synthesize(
         self, text: str, lang: str, voice: str = "", tenant: str = ""
@@ -187,7 +187,7 @@ class Speech:
         if job is not None:
             job.attempts += 1
             # Once more: the worker may have been killed for no fault of this sentence. Twice is no accident.
-            if job.attempts > 1:
+            if job.attempts > 1 or not self._is_open:
                 _fail(job, "the speech process died over this sentence")
             elif not job.spoken.done():
                 self._queue.put_first(job.tenant, job)
