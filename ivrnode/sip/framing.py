@@ -97,13 +97,11 @@ class StreamFramer:
             self._pings -= self._pings % 2  # a lone CRLF before a message is no half of a ping
 
     def _faulty_head(self) -> list[bytes]:
+        """The head that gave no usable length, if that was the fault, as a message without body."""
         end = self._searched
-        head = bytes(self._buffer[:end])
-        return (
-            [head + _END_OF_HEAD]
-            if head and len(head) <= MAX_HEAD and self._buffer.startswith(_END_OF_HEAD, end)
-            else []
-        )
+        if end > MAX_HEAD or not self._buffer.startswith(_END_OF_HEAD, end):
+            return []
+        return [bytes(self._buffer[:end]) + _END_OF_HEAD]
 
 
 def is_keep_alive(datagram: bytes) -> bool:

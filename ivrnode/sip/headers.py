@@ -27,7 +27,7 @@ _COMPACT = {
 
 _LISTS = (
     "Accept", "Accept-Contact", "Accept-Encoding", "Accept-Language", "Alert-Info", "Allow", "Allow-Events",
-    "Call-Info", "Contact", "Content-Encoding", "Content-Language", "Diversion", "Error-Info", "Flow-Timer",
+    "Call-Info", "Contact", "Content-Encoding", "Content-Language", "Diversion", "Error-Info",
     "History-Info", "In-Reply-To", "P-Asserted-Identity", "P-Associated-URI", "P-Preferred-Identity", "Path",
     "Proxy-Require", "Reason", "Record-Route", "Reject-Contact", "Remote-Party-ID", "Require", "Route",
     "Service-Route", "Supported", "Unsupported", "Via", "Warning",
@@ -35,7 +35,7 @@ _LISTS = (
 
 _SINGLES = (
     "Authorization", "CSeq", "Call-ID", "Content-Disposition", "Content-Length", "Content-Type", "Date", "Event",
-    "Expires", "From", "Max-Forwards", "MIME-Version", "Min-Expires", "Min-SE", "Organization", "Priority", "Privacy",
+    "Expires", "Flow-Timer", "From", "Max-Forwards", "MIME-Version", "Min-Expires", "Min-SE", "Organization", "Priority", "Privacy",
     "Proxy-Authenticate", "Proxy-Authorization", "RAck", "RSeq", "Refer-To", "Referred-By", "Replaces", "Reply-To",
     "Retry-After", "SIP-ETag", "SIP-If-Match", "Server", "Session-Expires", "Subject", "Subscription-State",
     "Timestamp", "To", "User-Agent", "WWW-Authenticate",
@@ -205,7 +205,10 @@ class Headers:
         self._forget(key)
 
     def typed(self, key: str, parse: Callable[[Headers], T]) -> T:
-        """The value that `parse` makes of the lines of `key` (lower case, long form), kept until they change."""
+        """The value that `parse` makes of the lines of `key` (lower case, long form), kept until they change.
+
+        All who ask share the one value, so it is only to be read.
+        """
         value: T | None = self._typed.get(key)
         if value is None:
             value = self._typed[key] = parse(self)

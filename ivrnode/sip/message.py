@@ -27,8 +27,11 @@ _KNOWN_SCHEMES = ("sip", "sips", "tel")
 
 
 class MessageError(ProtocolError):
-    """Bytes that are no message. `request` is what could be read of a request that has to be answered with `status`
-    and the error's text as reason; None when no answer is due: a response, an ACK, or nothing with a Via."""
+    """Bytes that are no message.
+
+    `request` is what could be read of a request that is owed an answer with `status`, the error's text as reason; its
+    accessors may raise, but for `vias` and `top_via`. None when no answer is due: a response, an ACK, no usable Via.
+    """
 
     def __init__(self, message: str, status: int = 400, request: Request | None = None) -> None:
         super().__init__(message, status)
@@ -36,7 +39,10 @@ class MessageError(ProtocolError):
 
 
 class _Message:
-    """What both kinds share. Accessors raise ProtocolError when the field is missing or wrong."""
+    """What both kinds share. Accessors raise ProtocolError when the field is missing or wrong.
+
+    Lists that they give are kept and shared: they are only to be read. Change `headers` instead.
+    """
 
     __slots__ = ("body", "headers")
 
