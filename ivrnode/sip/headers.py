@@ -35,10 +35,10 @@ _LISTS = (
 
 _SINGLES = (
     "Authorization", "CSeq", "Call-ID", "Content-Disposition", "Content-Length", "Content-Type", "Date", "Event",
-    "Expires", "Flow-Timer", "From", "Max-Forwards", "MIME-Version", "Min-Expires", "Min-SE", "Organization", "Priority",
-    "Privacy", "Proxy-Authenticate", "Proxy-Authorization", "RAck", "RSeq", "Refer-To", "Referred-By", "Replaces", "Reply-To",
-    "Retry-After", "SIP-ETag", "SIP-If-Match", "Server", "Session-Expires", "Subject", "Subscription-State",
-    "Timestamp", "To", "User-Agent", "WWW-Authenticate",
+    "Expires", "Flow-Timer", "From", "Max-Forwards", "MIME-Version", "Min-Expires", "Min-SE", "Organization",
+    "Priority", "Privacy", "Proxy-Authenticate", "Proxy-Authorization", "RAck", "RSeq", "Refer-To", "Referred-By",
+    "Replaces", "Reply-To", "Retry-After", "SIP-ETag", "SIP-If-Match", "Server", "Session-Expires", "Subject",
+    "Subscription-State", "Timestamp", "To", "User-Agent", "WWW-Authenticate",
 )  # fmt: skip
 
 _LIST_KEYS = frozenset(name.lower() for name in _LISTS)
