@@ -65,6 +65,7 @@ class Engine:
             self._events.append(messages.Closed(command.leg))
 
     def tick(self, now: float) -> None:
+        """The next turn of the wheel, if it is due. A late driver calls again until `next_tick` is ahead."""
         self._wheel.turn(now)
         if now >= self._report_at:
             self._report_at = now + _REPORT_INTERVAL

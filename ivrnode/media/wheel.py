@@ -54,19 +54,21 @@ class Wheel:
         return self._start + self._turn * TURN if self._slot_of else None
 
     def turn(self, now: float) -> None:
-        """Tick all that is due."""
-        while (due := self.next_turn) is not None and due <= now:
-            late = now - due
-            self.lateness.add(late)
-            frames = int(late / FRAME_SECONDS) - _CATCH_UP
-            if frames > 0:
-                self.lateness.skipped_frames += frames
-                self._turn += frames * SLOTS
-                for paced in self._slot_of:
-                    paced.skip(frames, now)
-            for paced in self._slots[self._turn % SLOTS]:
-                paced.tick(now)
-            self._turn += 1
+        """Tick what is due: one turn, so that the driver can look after packets between two late ones."""
+        due = self.next_turn
+        if due is None or due > now:
+            return
+        late = now - due
+        self.lateness.add(late)
+        frames = int(late / FRAME_SECONDS) - _CATCH_UP
+        if frames > 0:
+            self.lateness.skipped_frames += frames
+            self._turn += frames * SLOTS
+            for paced in self._slot_of:
+                paced.skip(frames, now)
+        for paced in self._slots[self._turn % SLOTS]:
+            paced.tick(now)
+        self._turn += 1
 
 
 class Lateness:

@@ -26,7 +26,7 @@ _MASK = 0xFFFFFFFF
 _START_FRAMES = 2  # waited for at the start; the way of the first packet into its tick adds up to 20 ms
 _MAX_DELAY = 10 * FRAME
 _CALM_FRAMES = 250
-_LATE_RUN = 5
+_LATE_RUN = 10
 _PAUSE_FRAMES = 10
 
 
@@ -34,7 +34,7 @@ class JitterBuffer:
     """`silence`: one byte, to fill up a part of a frame. `is_silent`: may this frame be left out unnoticed?"""
 
     __slots__ = (
-        "_calm", "_excess", "_heard", "_is_silent", "_late_run", "_least_depth", "_missed", "_next",
+        "_after_late", "_calm", "_excess", "_heard", "_is_silent", "_late_run", "_least_depth", "_missed", "_next",
         "_packets", "_rest", "_silence", "_starved", "_to_wait", "concealed", "late",
     )  # fmt: skip
 
@@ -53,7 +53,8 @@ class JitterBuffer:
         self._to_wait = -1  # frames before the first is played; -1: no packet yet
         self._starved = 0  # frames since there was anything to play
         self._missed: deque[int] = deque(maxlen=_MAX_DELAY // FRAME)
-        self._late_run = 0
+        self._late_run = 0  # packets in order, but before what was heard
+        self._after_late = 0
         self._forget_depth()
 
     def put(self, timestamp: int, payload: bytes) -> None:
@@ -117,7 +118,8 @@ class JitterBuffer:
             self._starved = 0
             self._forget_depth()
             return
-        self._late_run += 1
+        self._late_run = self._late_run + 1 if timestamp == self._after_late else 1
+        self._after_late = (timestamp + len(payload)) & _MASK
         if self._late_run >= _LATE_RUN and before_heard > _MAX_DELAY:  # the sender set its clock back
             self.restart()
             self.put(timestamp, payload)
