@@ -16,7 +16,7 @@ import signal
 import time
 
 from ivrnode import __version__
-from ivrnode.config import Config, Scripts
+from ivrnode.config import Config
 from ivrnode.log import Log
 from ivrnode.media.messages import Command
 from ivrnode.media.messages import Event as MediaEvent
@@ -35,7 +35,6 @@ from ivrnode.pbx.reception import Reception
 from ivrnode.pbx.registration_desk import RegistrationDesk
 from ivrnode.script.end import ScriptEnd
 from ivrnode.script.guest.imports import ALLOWED
-from ivrnode.script.limits import MIB, Limits
 from ivrnode.script.messages import Action, Boot, Event, OpenSocket
 from ivrnode.sip.digest import DigestServer
 from ivrnode.sip.flow import Flow
@@ -135,9 +134,9 @@ class World:
         self.flows = Flows(self._sip_received, self._flow_closed, log)
         media_class = InLoopMedia if config.media.in_process else ProcessMedia
         self._media: MediaPort = media_class(self._media_told, ports=config.media.ports)
-        self._workers = ScriptWorkers(self, _limits(config.scripts), is_unsafe=is_unsafe)
+        self._workers = ScriptWorkers(self, config.scripts.limits, is_unsafe=is_unsafe, pool=config.scripts.pool)
         self._sockets = WebsocketClients(OutboundPolicy(config.scripts.connect_to), self)
-        self._speech = Speech(config.speech.cache, config.speech.cache_mb << 20, log=log)
+        self._speech = Speech(config.speech.cache, config.speech.cache_bytes, log=log)
         self._jobs: dict[tuple[str, int], asyncio.Task[None]] = {}
 
     async def start(self) -> None:
@@ -233,12 +232,6 @@ class World:
 
     def socket_headers_dropped(self, key: tuple[str, int], names: tuple[str, ...]) -> None:
         self.core.socket_headers_dropped(key, names)
-
-
-def _limits(scripts: Scripts) -> Limits:
-    return Limits(
-        memory=scripts.memory_mb * MIB, cpu_event_ms=scripts.cpu_ms_per_event, cpu_start_ms=scripts.cpu_ms_start
-    )
 
 
 async def serve(config: Config, log: Log, *, is_unsafe: bool = False) -> None:

@@ -122,7 +122,9 @@ class Call:
             self._gone(now)
             return
         self.state, self.answered_at = State.ANSWERED, now
-        self.write("APP", 4, f"answered {self.facts.caller or 'anonymous'} at {self.party.name}")
+        self.write(
+            "APP", 4, f"answered {self.facts.caller or 'anonymous'} for {self.node.extension} at {self.party.name}"
+        )
         self._agenda.set((self.id, "max"), now + self.node.max_duration, lambda at: self.end("max_duration", at))
         self._run_script(now)
 
@@ -209,7 +211,7 @@ class Call:
 
     def script_ended(self, end: ScriptEnd, now: float) -> None:
         self._has_script = False
-        self.write("SCRIPT", 1 if end.is_fault else 6, f"script ended: {end.text or end.reason}")
+        self.write("SCRIPT", 1 if end.is_fault else 6, f"script {end.reason}: {end.text}".removesuffix(": "))
         if self.state is State.ENDING:
             self._leave(now)
         elif end.is_fault or self.state is State.ANSWERED:

@@ -1,0 +1,89 @@
+"""Sound through the whole house: what goes in comes back, in every codec, without loss of level, and stops at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from house import echo
+
+from sound import decibels, tone, tone_level
+
+if TYPE_CHECKING:
+    from conftest import NewCaller, OpenHouse
+
+RATE = 8000
+
+
+@pytest.mark.parametrize("wire", ["PCMU", "PCMA", "G722"])
+@pytest.mark.parametrize(("codec", "rate"), [("g711_ulaw", 8000), ("g711_alaw", 8000), ("pcm16", 24000)])
+async def test_a_tone_comes_back_as_it_was(
+    wire: str, codec: str, rate: int, open_house: OpenHouse, new_caller: NewCaller
+) -> None:
+    house = await open_house(scripts={"700": echo(codec, rate)})
+    caller = await new_caller(codecs=(wire,))
+    await caller.dial(house.uri("700"))
+    sent = tone(1000, RATE, 1500, 8000)
+    caller.phone.play(sent, RATE)
+    began = await caller.sound()
+    await caller.reach(began + 1250)
+    back = caller.between(began + 200, began + 1200)
+    assert abs(decibels(tone_level(back, 1000, RATE) / tone_level(sent, 1000, RATE))) < 1
+    # No gap and no doubled frame: each stretch of 20 ms holds the tone.
+    for start in range(0, len(back) - 320, 320):
+        assert abs(decibels(tone_level(back[start : start + 320], 1000, RATE) / 8000)) < 2
+
+
+async def test_mute_silences_the_line_with_the_next_frames(open_house: OpenHouse, new_caller: NewCaller) -> None:
+    house = await open_house(
+        scripts={
+            "700": """
+import math, array
+second = array.array("h", (int(9000 * math.sin(n * math.pi / 4)) for n in range(8000))).tobytes()
+for _ in range(10):
+    call.play(codec="pcm16", rate=8000, audio=second, tag="tone")
+
+def key(digit):
+    dropped = call.mute()
+    console.log("dropped", dropped, "played", call.played_ms("tone"))
+
+call.dtmf(key)
+"""
+        }
+    )
+    caller = await new_caller()
+    await caller.dial(house.uri("700"))
+    await caller.sound()
+    await caller.reach(1500)
+    caller.phone.press("5")
+    line = await house.wrote("dropped ", category="SCRIPT")
+    _, dropped, _, played = line.text.split()
+    end = await caller.quiet(600)
+    assert int(dropped) + int(played) == 10_000
+    [heard] = caller.ear.stretches()
+    # What was sent is what was heard, but for what the phone's jitter buffer conceals at the end.
+    assert abs(heard.end_ms - heard.start_ms - int(played)) <= 100
+    assert end == heard.end_ms
+
+
+async def test_say_then_play_are_heard_in_this_order(open_house: OpenHouse, new_caller: NewCaller) -> None:
+    house = await open_house(
+        scripts={
+            "700": """
+import math, array
+call.say("This is a rather long sentence that must be heard first.")
+tone = array.array("h", (int(9000 * math.sin(n * math.pi / 4)) for n in range(8000))).tobytes()
+call.play(codec="pcm16", rate=8000, audio=tone)
+"""
+        }
+    )
+    caller = await new_caller()
+    await caller.dial(house.uri("700"))
+    await caller.left()
+    heard = bytes(caller.heard)
+    last = caller.ear.stretches()[-1]
+    tone_at = (last.end_ms - 900) * 16
+    assert tone_level(heard[tone_at : tone_at + 12800], 1000, RATE) > 7000
+    first = caller.ear.stretches()[0]
+    assert tone_level(heard[first.start_ms * 16 : first.start_ms * 16 + 16000], 1000, RATE) < 2000
+    assert last.end_ms > 3000
