@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ivrnode.realtime.error import Json, RequestError
 
-_EVENT_NAMES = {
+EVENT_NAMES = {
     "response.output_audio.delta": "response.audio.delta",
     "response.output_audio.done": "response.audio.done",
     "response.output_audio_transcript.delta": "response.audio_transcript.delta",
@@ -34,7 +34,7 @@ def to_beta(event: Json) -> Json | None:
     """A server event in the beta's words; None when the beta has no word for it."""
     if event["type"] in _UNKNOWN_EVENTS:
         return None
-    event = event | {"type": _EVENT_NAMES.get(event["type"], event["type"])}
+    event = event | {"type": EVENT_NAMES.get(event["type"], event["type"])}
     if event["type"] == "response.function_call_arguments.done":
         del event["name"]
     if "session" in event:

@@ -49,6 +49,7 @@ class Connection:
                 await self._drain()
                 await self._sleep()
             if self._session.ending:
+                await self._drain()
                 await end(self._socket, self._session.ending)
         except ConnectionClosed:
             pass  # the client has gone while something was being sent

@@ -127,11 +127,7 @@ class Session:
     def tick(self, now: float) -> None:
         if self._response:
             self._response.tick(now)
-        due = [ending for at, ending in self._endings if now >= at]
-        if due and self.ending is None:
-            self.ending = due[0]
-            if self.ending.error:
-                self._emit_error(self.ending.error)
+        self._end_if_due(now)
         if self._idle_at is not None and now >= self._idle_at and not self._buffer.is_speech:
             self._idle_at = None
             self._time_out(now)
@@ -367,7 +363,7 @@ class Session:
         if steps is None:
             return
         self._obey(steps, now)
-        if self._faults.take("no-answer"):
+        if self.ending or self._faults.take("no-answer"):
             return
         if self._faults.take("bad-tool"):
             steps = [CallTool("no_such_tool", "{not JSON")]
@@ -385,6 +381,7 @@ class Session:
                 self._faults.switch_on(step.fault, step.value or ("1" if step.fault in ANSWER_FAULTS else ""))
                 if step.fault in ENDINGS:
                     self._plan_ending(step.fault, now)
+                    self._end_if_due(now)
 
     def _response_config(self, wishes: Json) -> ResponseConfig:
         values = self._config.values
@@ -418,6 +415,13 @@ class Session:
     def _plan_ending(self, fault: str, now: float) -> None:
         """Let a fault that ends the session do so when its time has come."""
         self._endings.append((now + (self._faults.seconds(fault) or 0), ENDINGS[fault]))
+
+    def _end_if_due(self, now: float) -> None:
+        due = [ending for at, ending in self._endings if now >= at]
+        if due and self.ending is None:
+            self.ending = due[0]
+            if self.ending.error:
+                self._emit_error(self.ending.error)
 
     def _emit_error(self, error: RequestError, event_id: str | None = None) -> None:
         self.emit("error", error=error.to_json(event_id))

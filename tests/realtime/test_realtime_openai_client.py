@@ -35,9 +35,12 @@ async def _converse(connection: Any, update: dict[str, Any]) -> list[Any]:
 
 
 async def test_ga_client_has_a_turn() -> None:
-    async with RealtimeServer(ToneVoice(), pace=1000) as server, _client(server) as client:
-        async with client.realtime.connect(model="gpt-realtime-2.1") as connection:
-            events = await _converse(connection, GA_UPDATE)
+    async with (
+        RealtimeServer(ToneVoice(), pace=1000) as server,
+        _client(server) as client,
+        client.realtime.connect(model="gpt-realtime-2.1") as connection,
+    ):
+        events = await _converse(connection, GA_UPDATE)
     assert events[-1].response.status == "completed"
     sound = b"".join(base64.b64decode(event.delta) for event in events if event.type == "response.output_audio.delta")
     transcript = events[-1].response.output[0].content[0].transcript

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator
@@ -120,9 +121,10 @@ async def test_a_model_must_be_named() -> None:
 
 
 async def test_one_server_speaks_both_shapes() -> None:
-    async with server(serves_beta=True) as standin, client(
-        standin, headers={"OpenAI-Beta": "realtime=v1"}, query="?model=gpt-4o-realtime-preview"
-    ) as old:
+    async with (
+        server(serves_beta=True) as standin,
+        client(standin, headers={"OpenAI-Beta": "realtime=v1"}, query="?model=gpt-4o-realtime-preview") as old,
+    ):
         judge = Judge("beta")
         judge.check("server", await old.recv())
         await old.send(json.dumps(BETA_UPDATE))
@@ -171,7 +173,7 @@ async def test_a_rule_brings_an_ending_about(fault: str) -> None:
         await until(socket, "session.updated")
         await say_turn(socket)
         if fault == "stall":
-            await until(socket, "response.done")
+            await until(socket, "conversation.item.input_audio_transcription.completed")
             pong = await socket.ping()
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(pong, 0.2)
@@ -273,7 +275,7 @@ async def test_the_recorder_keeps_frames_and_sound(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "new" / "0001.jsonl").read_text("utf-8").splitlines()]
     assert [line["event"]["type"] for line in lines[:3]] == ["session.created", "session.update", "session.updated"]
     assert [line["from"] for line in lines[:3]] == ["server", "client", "server"]
-    assert all(earlier["t"] <= later["t"] for earlier, later in zip(lines, lines[1:], strict=False))
+    assert all(earlier["t"] <= later["t"] for earlier, later in itertools.pairwise(lines))
     sound, rate = read_wav((tmp_path / "new" / "0001.wav").read_bytes())
     assert len(sound) / 2 / rate == pytest.approx(1.2, abs=0.01)
 

@@ -115,7 +115,7 @@ def test_audio_leaves_3_5_times_as_fast_as_it_is_heard() -> None:
     desk.say_turn()
     desk.wait(20)
     times = [at for at, event in zip(desk.times, desk.events, strict=True) if event["type"] == SOUND]
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert len(times) == 120
     assert all(gap == pytest.approx(0.25 / 3.5) for gap in gaps)
     assert times[-1] - times[0] == pytest.approx(30 / 3.5, abs=0.1)

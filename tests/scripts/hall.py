@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from websockets.typing import Subprotocol
 
 from ivrnode.audio import g711
 from ivrnode.net.workers import ScriptEnd, ScriptWorkers
+from ivrnode.realtime.beta import EVENT_NAMES
 from ivrnode.realtime.voice import tone
 from ivrnode.script import messages as m
 from realtime.strict import Judge
@@ -53,17 +55,19 @@ class Sound:
 class Line:
     """One call's script and its world. `end` is the script's own end; `hung_up` how the call ended."""
 
-    def __init__(self, workers: Workers, name: str, judge: Judge | None) -> None:
+    def __init__(self, workers: Workers, name: str, judge: Judge) -> None:
         self.sounds: list[Sound] = []
         self.log: list[tuple[int, str]] = []
         self.failures: list[m.Failed] = []
         self.streams: list[m.Stream] = []
         self.opened: list[m.OpenSocket] = []
         self.hangups: list[m.Hangup] = []
-        self.hears_digits = False
+        self.asked: list[m.Ask] = []
+        self.hears_digits = self.socket_closed = False
         self.end: ScriptEnd | None = None
         self.judge = judge
         self.ping_seconds: float | None = None
+        self.has_old_names = False  # the service speaks of its events in the beta's words
         self._workers, self._name = workers, name
         self._outboxes: dict[int, asyncio.Queue[m.SendSocket | m.CloseSocket]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -100,12 +104,10 @@ class Line:
 
     def sent(self, type: str) -> list[dict[str, Any]]:
         """What the script has sent to the service."""
-        assert self.judge is not None
         return [event for event in self.judge.client if event["type"] == type]
 
     def got(self, type: str) -> list[dict[str, Any]]:
         """What the service has sent to the script."""
-        assert self.judge is not None
         return [event for event in self.judge.server if event["type"] == type]
 
     def logged(self, text: str, level: int | None = None) -> bool:
@@ -179,6 +181,7 @@ class Line:
                 ms = len(action.audio) // _BYTES_PER_MS[action.codec]
                 self.sounds.append(Sound(action.item, action.tag, ms, audio=action.audio))
             case m.Ask():
+                self.asked.append(action)
                 self.tell(m.Result(action.request, self._answer(action)))
             case m.Stream():
                 self.streams.append(action)
@@ -250,8 +253,9 @@ class Line:
                 self._start(self._send(socket, self._outboxes[number]))
                 with suppress(ConnectionClosed):
                     async for data in socket:
-                        if self.judge:
-                            self.judge.check("server", data)
+                        event = self.judge.check("server", data)
+                        if self.has_old_names and event["type"] in EVENT_NAMES:
+                            data = json.dumps(event | {"type": EVENT_NAMES[event["type"]]})
                         self.tell(m.SocketMessage(number, data))
                         self._news.set()
                 code, reason = socket.close_code or 1006, socket.close_reason or ""
@@ -261,6 +265,7 @@ class Line:
         except (OSError, TimeoutError, WebSocketException) as error:
             self.tell(m.SocketFailed(number, str(error)))
             self.tell(m.SocketClosed(number, 1006, ""))
+        self.socket_closed = True
         self._news.set()
 
     async def _send(self, socket: ClientConnection, outbox: asyncio.Queue[m.SendSocket | m.CloseSocket]) -> None:
@@ -270,8 +275,7 @@ class Line:
                 if isinstance(action, m.CloseSocket):
                     await socket.close(action.code, action.reason)
                 else:
-                    if self.judge:
-                        self.judge.check("client", action.data)
+                    self.judge.check("client", action.data)
                     await socket.send(action.data)
             except ConnectionClosed:
                 return
@@ -306,12 +310,10 @@ class Workers:
         secrets: Mapping[str, str] | None = None,
         lang: str = "en",
         judge: Judge | None = None,
-        ping_seconds: float | None = None,
     ) -> AsyncIterator[Line]:
         """A call that runs `source` until the block is left. No exception of the script is left unseen."""
         name = f"call-{next(self._numbers)}"
-        line = self.lines[name] = Line(self, name, judge)
-        line.ping_seconds = ping_seconds
+        line = self.lines[name] = Line(self, name, judge or Judge(is_strict=False))
         facts = m.Facts(name, lang, "49301234567", "700", "Ada", "pbx.example", "700")
         self.pool.run(name, m.Boot(source, "ivrnode.py", facts, settings or {}, secrets or {}))
         try:

@@ -1,0 +1,1 @@
+../ivrnode/tenancy/default/ivrnode.py
