@@ -95,7 +95,7 @@ class WebsocketClients:
     def close_call(self, call: str) -> None:
         """The call is over: close all of its sockets. The listener still hears how each one ended."""
         for each in list(self._calls.get(call, _NONE).values()):
-            each.close(1000, "")
+            each.close(1001, "call ended")  # RFC 6455 s7.4.1: going away
 
     def tick(self) -> None:
         """Watch the deadlines of open sockets: pings, pongs, closing."""

@@ -319,7 +319,9 @@ async def test_close_call_closes_the_call_s_sockets_and_no_others(house: House) 
         await house.heard.next()
     house.clients.close_call("a")
     house.clients.close_call("nobody")
-    assert {await house.heard.next(), await house.heard.next()} == {("closed", ("a", n), 1000, "") for n in (1, 2)}
+    assert {await house.heard.next(), await house.heard.next()} == {
+        ("closed", ("a", number), 1001, "call ended") for number in (1, 2)
+    }
     house.clients.send(("b", 1), "here")
     assert await house.heard.next() == ("message", ("b", 1), "here")
 

@@ -62,27 +62,33 @@ def test_the_script_hangs_up(node: StartNode, baresip: MakePhone) -> None:
     phone.wait_for("CALL_CLOSED")
 
 
+def account(house: Node, password: str, regint: int) -> dict[str, str]:
+    """How a phone is told to be alice."""
+    parameters = f';auth_user=alice;auth_pass={password};outbound="sip:{house.address}";regint={regint}'
+    return {"domain": house.address, "account": parameters}
+
+
 def test_the_phone_registers(node: StartNode, baresip: MakePhone) -> None:
-    house = node({"700": ECHO})
-    phone = baresip(
-        domain=house.address,
-        account=f';auth_user=alice;auth_pass={PASSWORD};outbound="sip:{house.address}";regint=60',
-    )
+    phone = baresip(**account(node({"700": ECHO}), PASSWORD, 60))
     phone.wait_until_registered()
 
 
 def test_a_wrong_password_does_not_register(node: StartNode, baresip: MakePhone) -> None:
-    house = node({"700": ECHO})
-    phone = baresip(
-        domain=house.address,
-        account=f';auth_user=alice;auth_pass=wrong;outbound="sip:{house.address}";regint=60',
-    )
+    phone = baresip(**account(node({"700": ECHO}), "wrong", 60))
     phone.child.wait_for(r"40[13] ")
     assert "[1 binding]" not in phone.child.text
 
 
 def test_an_extension_that_is_not_there(node: StartNode, baresip: MakePhone) -> None:
     house = node({"700": ECHO})
-    phone = baresip()
+    phone = baresip(**account(house, PASSWORD, 0))
     phone.dial(house.uri("799"))
     assert "404" in phone.wait_for("CALL_CLOSED")["param"]
+
+
+def test_a_stranger_is_not_told_which_extensions_there_are(node: StartNode, baresip: MakePhone) -> None:
+    house = node({"700": ECHO})
+    phone = baresip()
+    for extension in ("799", "alice"):
+        phone.dial(house.uri(extension))
+        assert "401" in phone.wait_for("CALL_CLOSED")["param"]
