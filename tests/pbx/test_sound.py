@@ -11,7 +11,7 @@ from ivrnode.pbx.sound import Sound
 from ivrnode.script import messages as script
 
 if TYPE_CHECKING:
-    from conftest import Desk
+    from recording_desk import Desk
 
 
 @pytest.fixture

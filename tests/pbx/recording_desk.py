@@ -1,0 +1,62 @@
+"""A world on a desk: records what the hall asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ivrnode.media.messages import Command
+from ivrnode.script.messages import Boot, Event, OpenSocket
+from ivrnode.sip.flow import Flow
+
+
+class Desk:
+    """Implements `Effects`: every effect is kept in its list, in order."""
+
+    def __init__(self) -> None:
+        self.sip: list[tuple[bytes, Flow]] = []
+        self.commands: list[Command] = []
+        self.scripts: dict[str, Boot] = {}
+        self.told: list[Event] = []
+        self.killed: list[tuple[str, str]] = []
+        self.spoken: list[tuple[str, int, str, str, str]] = []
+        self.hushed: list[int] = []
+        self.opened: list[OpenSocket] = []
+        self.sent: list[tuple[int, str | bytes]] = []
+        self.closed: list[tuple[int, int, str]] = []
+
+    def send_sip(self, data: bytes, flow: Flow) -> None:
+        self.sip.append((data, flow))
+
+    def media(self, command: Command) -> None:
+        self.commands.append(command)
+
+    def media_host(self, flow: Flow) -> str:
+        return "192.0.2.1"
+
+    def run_script(self, call: str, boot: Boot) -> None:
+        self.scripts[call] = boot
+
+    def tell_script(self, call: str, event: Event) -> None:
+        self.told.append(event)
+
+    def kill_script(self, call: str, reason: str) -> None:
+        self.killed.append((call, reason))
+
+    def open_socket(self, call: str, request: OpenSocket) -> None:
+        self.opened.append(request)
+
+    def send_socket(self, call: str, socket: int, data: str | bytes) -> None:
+        self.sent.append((socket, data))
+
+    def close_socket(self, call: str, socket: int, code: int, reason: str) -> None:
+        self.closed.append((socket, code, reason))
+
+    def speak(self, call: str, item: int, text: str, lang: str, voice: str, tenant: str) -> None:
+        self.spoken.append((call, item, text, lang, voice))
+
+    def hush(self, call: str, item: int) -> None:
+        self.hushed.append(item)
+
+    def of_kind(self, kind: type[Any]) -> list[Any]:
+        """The media commands of one kind."""
+        return [command for command in self.commands if isinstance(command, kind)]
