@@ -447,6 +447,14 @@ async def test_rule_19_asks_the_silent_caller_once(pool: Workers) -> None:
         assert line.said[2:] == [GOODBYE] and line.hangups == [m.Hangup(True)]
 
 
+async def test_rule_19_counts_no_silence_before_the_service_is_ready(pool: Workers) -> None:
+    async with call(pool, "no-update", settings={"idle_seconds": 0.05}, READY_SECONDS=0.4) as line:
+        await line.until(lambda: line.said)
+        line.hear_all()
+        await line.ended()
+        assert line.said[1:] == [SORRY, GOODBYE]
+
+
 async def test_rule_19_whoever_speaks_is_not_silent(pool: Workers) -> None:
     async with call(pool, settings={"idle_seconds": 0.4}) as line:
         await ready(line)

@@ -364,6 +364,8 @@ async def transfer(arguments):
         return f"There is no target {target!r}, only: {', '.join(targets)}."
     state.is_leaving = True
     call.stream()
+    stop_timer("answer")
+    stop_timer("idle")
     result = await call.transfer(dest=targets[target], drain=True)
     if result.ok:
         return None
@@ -372,6 +374,7 @@ async def transfer(arguments):
         give_up()
         return None
     start_stream()
+    wait_for_speech()
     return f"The transfer to {target} did not work: {result.reason}."
 
 
@@ -432,7 +435,7 @@ async def use_tool(name, arguments):
 
 
 def wait_for_speech():
-    if idle_seconds and not state.is_leaving:
+    if idle_seconds and state.is_ready and not state.is_leaving:
         start_timer("idle", idle_seconds, nobody_spoke)
 
 
