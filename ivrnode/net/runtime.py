@@ -18,7 +18,7 @@ import time
 from ivrnode import __version__
 from ivrnode.config import Config
 from ivrnode.log import Log
-from ivrnode.media.messages import Command
+from ivrnode.media.messages import Command, LoadReport
 from ivrnode.media.messages import Event as MediaEvent
 from ivrnode.net.addresses import LocalAddresses
 from ivrnode.net.clients import WebsocketClients
@@ -43,6 +43,7 @@ from ivrnode.tenancy.templates import Templates
 
 TICK = 0.02
 LEAVE_SECONDS = 7.0
+LATE_MS = 20.0
 
 
 class Runtime:
@@ -132,12 +133,21 @@ class World:
     def __init__(self, config: Config, addresses: LocalAddresses, log: Log, *, is_unsafe: bool) -> None:
         self._log, self._addresses = log, addresses
         self.flows = Flows(self._sip_received, self._flow_closed, log)
-        media_class = InLoopMedia if config.media.in_process else ProcessMedia
-        self._media: MediaPort = media_class(self._media_told, ports=config.media.ports)
+        ports = config.media.ports
+        self._media: MediaPort = (
+            InLoopMedia(self._media_told, ports, self._media_load)
+            if config.media.in_process
+            else ProcessMedia(self._media_told, ports, self._media_load, self._media_died)
+        )
         self._workers = ScriptWorkers(self, config.scripts.limits, is_unsafe=is_unsafe, pool=config.scripts.pool)
         self._sockets = WebsocketClients(OutboundPolicy(config.scripts.connect_to), self)
         self._speech = Speech(config.speech.cache, config.speech.cache_bytes, log=log)
         self._jobs: dict[tuple[str, int], asyncio.Task[None]] = {}
+
+    @property
+    def media_pid(self) -> int | None:
+        """The process that carries the packets; None when this one does."""
+        return self._media.pid if isinstance(self._media, ProcessMedia) else None
 
     async def start(self) -> None:
         await asyncio.gather(self._media.start(), self._workers.start(), self._speech.start())
@@ -208,6 +218,18 @@ class World:
 
     def _media_told(self, event: MediaEvent) -> None:
         self.core.media_told(event, time.monotonic())
+
+    def _media_load(self, report: LoadReport) -> None:
+        level = 3 if report.late_p99_ms > LATE_MS else 6
+        text = (
+            f"{report.legs} legs, late p50 {report.late_p50_ms:.1f} p99 {report.late_p99_ms:.1f} "
+            f"max {report.late_max_ms:.1f} ms, {report.skipped_frames} frames skipped, {report.garbage} garbage"
+        )
+        self._log.write("MEDIA", level, text)
+
+    def _media_died(self, reason: str) -> None:
+        self._log.write("MEDIA", 0, f"the media process died ({reason}): its calls are ended")
+        self.core.media_died(time.monotonic())
 
     def script_action(self, call: str, action: Action) -> None:
         self.core.script_acted(call, action, time.monotonic())

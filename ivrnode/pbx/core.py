@@ -194,8 +194,7 @@ class Core:
             call.sockets.headers_dropped(names)
 
     def media_died(self, now: float) -> None:
-        """The media process is gone: no leg lives on. The far ends are told; the operator sees why."""
-        self._log.write("MEDIA", 0, "the media process died: its calls are ended")
+        """The media process is gone, and no leg lives on: the far ends are told."""
         for call in list(self.calls.values()):
             call.end("error", now)
         self._drain(now)

@@ -59,12 +59,12 @@ class Reception:
         return self._assign(tenant, node, request)
 
     def _node(self, tenant: Tenant, request: Request, flow: Flow, now: float) -> IvrNode:
-        found = route(tenant, request.uri.user or "")
+        found = route(tenant, request.uri.plain_user)
         if not isinstance(found, IvrNode) or found.access == "accounts":
             # Before saying whether the number exists: strangers must not be able to list a tenant's extensions.
             authenticate(self._digest, request, tenant, flow, now)
         if found is None:
-            raise RefusedError(404, f"Nobody has the number {request.uri.user or ''} here")
+            raise RefusedError(404, f"Nobody has the number {request.uri.plain_user} here")
         if isinstance(found, Account):
             raise RefusedError(480, "Calls between phones are not connected yet")
         return found
@@ -86,12 +86,12 @@ class Reception:
 
 def _facts(call: str, tenant: Tenant, node: IvrNode, request: Request) -> Facts:
     caller = request.from_
-    user = caller.uri.user or ""
+    user = caller.uri.plain_user
     return Facts(
         callid=call,
         lang=node.language,
         caller="" if user.lower() == "anonymous" else user,
-        called=request.uri.user or "",
+        called=request.uri.plain_user,
         caller_name=caller.display_name,
         tenant=tenant.domain,
         node=node.extension,

@@ -39,8 +39,8 @@ class RegistrationDesk:
         if tenant is None:
             raise RefusedError(404, "Unknown domain")
         account = authenticate(self._digest, request, tenant, flow, now)
-        if account.name != uri.user:
-            raise RefusedError(403, f"Account {account.name} may not register {uri.user or ''}")
+        if account.name != uri.plain_user:
+            raise RefusedError(403, f"Account {account.name} may not register {uri.plain_user}")
         aor = f"{account.name}@{tenant.domain}"
         status, reason, headers = self._registrar.process(request, aor, flow, now)
         count = len(self._registrar.bindings(aor, now))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
 import socket
 from typing import TYPE_CHECKING
 
@@ -133,3 +135,15 @@ async def test_a_service_that_refuses_ends_in_an_apology(open_house: OpenHouse, 
     assert (await house.wrote("", category="WEBCLIENT")).text
     assert any(entry.category == "WEBCLIENT" and entry.level == 3 for entry in house.lines)
     assert not any("sk-secret-value" in entry.text for entry in house.lines)
+
+
+async def test_when_the_media_process_dies_its_calls_end_and_the_next_one_works(
+    open_house: OpenHouse, new_caller: NewCaller
+) -> None:
+    house = await open_house(scripts={"echo": echo()}, config="[media]\nports = [0, 0]\n")
+    caller, later = await new_caller(), await new_caller()
+    await hold_a_tone(house, caller)
+    os.kill(house.runtime.world.media_pid, signal.SIGKILL)
+    assert await caller.left() == "bye"
+    await house.wrote("the media process died", category="MEDIA")
+    await hold_a_tone(house, later)
