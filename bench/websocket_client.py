@@ -1,6 +1,6 @@
 """CPU of one outgoing WebSocket message: ours (net/clients.py) against the asyncio client of `websockets`.
 
-    python bench/websocket_client.py [connections] [seconds]
+    python -m bench.websocket_client [connections] [seconds]
 
 Sent: a 60 ms audio frame as JSON text (~700 bytes). Received: a 250 ms audio delta (~2.8 KB). The peer is another
 process; only this one is measured. Each way sends its messages from one wheel, 20 ms a turn, as calls would: every
@@ -163,7 +163,9 @@ async def measure(kind: Callable[[], Way], url: str, connections: int, seconds: 
 def main() -> None:
     connections = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 10.0
-    other = subprocess.Popen([sys.executable, __file__, "peer"], stdout=subprocess.PIPE, text=True)
+    other = subprocess.Popen(
+        [sys.executable, "-m", "bench.websocket_client", "peer"], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert other.stdout is not None
         url = f"ws://127.0.0.1:{int(other.stdout.readline())}/"
