@@ -38,6 +38,7 @@ class Connection:
         self._voice, self._ear, self._recorder, self._clock = voice, ear, recorder, clock
         self._wake = asyncio.Event()
         self._is_closed = False
+        self._failure: BaseException | None = None
         self._jobs: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -48,6 +49,8 @@ class Connection:
                 self._session.tick(self._clock())
                 await self._drain()
                 await self._sleep()
+            if self._failure:
+                raise self._failure
             if self._session.ending:
                 await self._drain()
                 await end(self._socket, self._session.ending)
@@ -77,7 +80,14 @@ class Connection:
     def _start(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(job)
         self._jobs.add(task)
-        task.add_done_callback(self._jobs.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """A brain or an ear of somebody's own may raise: that ends this socket with 1011, and is logged."""
+        self._jobs.discard(task)
+        if not task.cancelled() and task.exception():
+            self._failure, self._is_closed = task.exception(), True
+            self._wake.set()
 
     async def _read(self) -> None:
         with suppress(ConnectionClosed):

@@ -21,6 +21,7 @@ from websockets.typing import Subprotocol
 from ivrnode.audio.wav import read_wav
 from ivrnode.errors import ConfigError
 from ivrnode.realtime import RealtimeServer, ToneVoice
+from ivrnode.realtime.brain import Turn
 from ivrnode.realtime.command import realtime_command
 from ivrnode.realtime.faults import FAULTS, Faults
 from ivrnode.realtime.rules import Script
@@ -291,6 +292,19 @@ async def test_sockets_do_not_disturb_each_other() -> None:
                 return str((await until(socket, "response.done"))["response"]["status"])
 
         assert await asyncio.gather(*(status() for _ in range(8))) == ["failed"] * 8
+
+
+async def test_a_brain_that_raises_ends_its_socket_alone() -> None:
+    class Broken:
+        def answer(self, turn: Turn) -> None:
+            raise ZeroDivisionError
+
+    async with server(brain=Broken) as standin, client(standin) as other, client(standin) as socket:
+        await socket.send(json.dumps(GA_UPDATE))
+        await say_turn(socket)
+        assert (await closing(socket))[0] == 1011
+        await other.send(json.dumps(GA_UPDATE))
+        await until(other, "session.updated")
 
 
 @pytest.mark.parametrize("switch", ["nix", "refuse=404", "expire=x", "failed=0", "drop=-1"])
