@@ -17,17 +17,27 @@ class Call(Emitter, later.Later):
 
     _events = {"hangup": 1, "drained": 0}
 
-    def __init__(self, runtime: Runtime, facts: dict[str, str]) -> None:
+    callid: str
+    caller: str
+    called: str
+    caller_name: str
+    tenant: str
+    node: str
+
+    def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
-        self.callid, self.caller, self.called = facts["callid"], facts["caller"], facts["called"]
-        self.caller_name, self.tenant, self.node = facts["caller_name"], facts["tenant"], facts["node"]
         self.params: dict[str, Any] = {}
-        self._lang = facts["lang"]
+        self._lang = "en"
         self._items = 0
         self._playbacks: dict[int, Playback] = {}
         self._on_audio: Handler | None = None
         self._on_digit: Handler | None = None
         self._hangup_sent: bool | None = None  # and whether it was a drained one
+
+    def _begin(self, facts: dict[str, str]) -> None:
+        self.callid, self.caller, self.called = facts["callid"], facts["caller"], facts["called"]
+        self.caller_name, self.tenant, self.node = facts["caller_name"], facts["tenant"], facts["node"]
+        self._lang = facts["lang"]
 
     @property
     def lang(self) -> str:

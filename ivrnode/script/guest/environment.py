@@ -6,12 +6,15 @@ import asyncio
 import binascii
 import functools
 import json
+import sys
 from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 from ivrnode.script.guest import later
 from ivrnode.script.guest.arguments import Buffer
 from ivrnode.script.guest.call import Call
+from ivrnode.script.guest.imports import script_builtins
 from ivrnode.script.guest.runtime import Runtime
 from ivrnode.script.guest.timers import Timers
 from ivrnode.script.guest.websocket import Sockets, Websocket
@@ -34,7 +37,11 @@ class Console:
 class Settings(Mapping[str, Any]):
     """Read-only. `secret(name)` gives a placeholder that the core replaces, and only where that secret may go."""
 
-    def __init__(self, values: dict[str, Any], secrets: dict[str, str]) -> None:
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+        self._secrets: dict[str, str] = {}
+
+    def _begin(self, values: dict[str, Any], secrets: dict[str, str]) -> None:
         self._values, self._secrets = values, secrets
 
     def secret(self, name: str) -> str:
@@ -64,7 +71,11 @@ class System(later.Later):
 class Calls:
     """`tables["cobjs"]`: this call alone."""
 
-    def __init__(self, facts: dict[str, str]) -> None:
+    def __init__(self) -> None:
+        self._callid = ""
+        self._fields: dict[str, str] = {}
+
+    def _begin(self, facts: dict[str, str]) -> None:
         self._callid = facts["callid"]
         self._fields = {"from": facts["from_uri"], "to": facts["to_uri"]}
 
@@ -86,25 +97,39 @@ def to_base64(bytes: Buffer) -> str:
     return binascii.b2a_base64(bytes, newline=False).decode("ascii")
 
 
-def script_globals(
-    boot: dict[str, Any], runtime: Runtime, call: Call, timers: Timers, sockets: Sockets
-) -> dict[str, Any]:
-    """All names of section 3 of the API, for one call."""
-    settings = Settings(boot["settings"], boot["secrets"])
-    return {
-        "call": call,
-        "system": System(),
-        "tables": {"cobjs": Calls(boot["facts"]), "adrbook": Table()},
-        "Websocket": functools.partial(Websocket, sockets),
-        "settings": settings,
-        "secret": boot["secrets"].get("openai", ""),
-        "console": Console(runtime),
-        "fromBase64String": from_base64,
-        "toBase64String": to_base64,
-        "setTimeout": timers.set_timeout,
-        "clearTimeout": timers.clear,
-        "setInterval": timers.set_interval,
-        "clearInterval": timers.clear,
-        "json": json,
-        "asyncio": asyncio,
-    }
+class Environment:
+    """All names of section 3 of the API. Made in the zygote, so that a call begins with `begin` and little else."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.call = Call(runtime)
+        self.timers = Timers(runtime)
+        self.sockets = Sockets(runtime)
+        self._settings = Settings()
+        self._calls = Calls()
+        self._module = ModuleType("__main__")
+        self.names = self._module.__dict__
+        self.names |= {
+            "__builtins__": script_builtins(),
+            "call": self.call,
+            "system": System(),
+            "tables": {"cobjs": self._calls, "adrbook": Table()},
+            "Websocket": functools.partial(Websocket, self.sockets),
+            "settings": self._settings,
+            "secret": "",
+            "console": Console(runtime),
+            "fromBase64String": from_base64,
+            "toBase64String": to_base64,
+            "setTimeout": self.timers.set_timeout,
+            "clearTimeout": self.timers.clear,
+            "setInterval": self.timers.set_interval,
+            "clearInterval": self.timers.clear,
+            "json": json,
+            "asyncio": asyncio,
+        }
+
+    def begin(self, facts: dict[str, str], settings: dict[str, Any], secrets: dict[str, str]) -> None:
+        self.call._begin(facts)
+        self._calls._begin(facts)
+        self._settings._begin(settings, secrets)
+        self.names["secret"] = secrets.get("openai", "")
+        sys.modules["__main__"] = self._module  # where dataclasses and typing look for a script's own names

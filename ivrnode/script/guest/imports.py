@@ -33,6 +33,7 @@ _ENCODINGS = (
 
 def preload() -> None:
     """Import all that scripts may import, and wake what loads itself on first use."""
+    sys.modules["ssl"] = None  # type: ignore[assignment]  # asyncio does without, and a worker is smaller
     for name in (*ALLOWED, *_BEHIND):
         importlib.import_module(name)
     for encoding in _ENCODINGS:

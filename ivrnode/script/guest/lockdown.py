@@ -43,8 +43,9 @@ def keep_only(fd: int) -> None:
         os.closerange(FD + 1, 65536)  # before Linux 5.9
 
 
-def lock_down(zygote: int, limits: dict[str, Any], size: tuple[int, int], uid: int) -> None:
-    """Steps 2 to 10, for good. `size` is data and address space of the zygote in bytes; `uid` 0 keeps the user."""
+def lock_down(zygote: int, limits: dict[str, Any], size: tuple[int, int], uid: int, code: bytes) -> None:
+    """Steps 2 to 10, for good. `size` is data and address space of the zygote in bytes; `uid` 0 keeps the user; `code`
+    is the filter."""
     set_limits(limits, size)
     for name in ("NPROC", "MEMLOCK", "MSGQUEUE"):
         _limit(name, 0)
@@ -58,7 +59,7 @@ def lock_down(zygote: int, limits: dict[str, Any], size: tuple[int, int], uid: i
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     landlock.restrict()
     _limit("NOFILE", FD + 1)
-    seccomp.install()
+    seccomp.install(code)
     check()
 
 

@@ -28,7 +28,7 @@ def _works(step: Callable[[], None]) -> bool:
 def _filter() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    seccomp.install()
+    seccomp.install(seccomp.assemble())
     lockdown.check()
 
 

@@ -22,13 +22,18 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 class Runtime:
     """`is_over` after the end of the call: from then on the script's methods do nothing."""
 
-    def __init__(self, link: Link, loop: ScriptLoop, filename: str, source: str) -> None:
+    def __init__(self, link: Link, loop: ScriptLoop) -> None:
         self.link, self.loop = link, loop
         self.is_over = False
+        self._filename = ""
+        loop.set_exception_handler(self._loop_failed)
+
+    def begin(self, filename: str, source: str) -> None:
         self._filename = filename
         # Tracebacks show the script's text. Without a time of change linecache never looks for a file.
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-        loop.set_exception_handler(self._loop_failed)
+        sys.stdout = Lines(self, 5)
+        sys.stderr = Lines(self, 2)
 
     def log(self, level: int, text: str) -> None:
         for line in text.splitlines() or ("",):
@@ -89,11 +94,6 @@ class Lines:
 
     def flush(self) -> None:
         pass
-
-
-def redirect_output(runtime: Runtime) -> None:
-    sys.stdout = Lines(runtime, 5)
-    sys.stderr = Lines(runtime, 2)
 
 
 def adapt(handler: Handler, count: int) -> Handler:

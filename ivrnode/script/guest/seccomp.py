@@ -128,14 +128,18 @@ def program(machine: str) -> list[_Instruction]:
     return [*code, _answer(_KILL)]
 
 
-def install() -> None:
-    """Put the filter on this process, for ever. Needs no_new_privs. Raises OSError, or KeyError without a table."""
-    machine = platform.machine()
-    code = b"".join(struct.pack("<HBBI", *instruction) for instruction in program(machine))
+def assemble() -> bytes:
+    """The filter for this machine as the kernel wants it (KeyError: no table)."""
+    return b"".join(struct.pack("<HBBI", *instruction) for instruction in program(platform.machine()))
+
+
+def install(code: bytes) -> None:
+    """Put a filter on this process, for ever. Needs no_new_privs. Raises OSError."""
     instructions = ctypes.create_string_buffer(code, len(code))
     # struct sock_fprog: u16 length, then, aligned, a pointer.
     fprog = struct.pack("@HP", len(code) // 8, ctypes.addressof(instructions))
-    kernel.syscall(SECCOMP[ARCHITECTURES[machine][0]], _SECCOMP_SET_MODE_FILTER, 0, fprog)
+    column, _ = ARCHITECTURES[platform.machine()]
+    kernel.syscall(SECCOMP[column], _SECCOMP_SET_MODE_FILTER, 0, fprog)
 
 
 def _answer(action: int) -> _Instruction:

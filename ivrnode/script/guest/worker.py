@@ -11,29 +11,28 @@ import asyncio
 import inspect
 import json
 import os
-import sys
-from types import CodeType, ModuleType
+from types import CodeType
 from typing import Any, NoReturn
 
 from ivrnode.script import ops
-from ivrnode.script.guest.call import Call
-from ivrnode.script.guest.environment import script_globals
-from ivrnode.script.guest.imports import script_builtins
+from ivrnode.script.guest.environment import Environment
 from ivrnode.script.guest.link import Link
 from ivrnode.script.guest.loop import ScriptLoop
-from ivrnode.script.guest.runtime import Runtime, redirect_output
-from ivrnode.script.guest.timers import Timers
-from ivrnode.script.guest.websocket import Sockets, Websocket
+from ivrnode.script.guest.runtime import Runtime
+from ivrnode.script.guest.websocket import Websocket
 
 _HANGUP_HANDLERS = 1.0  # seconds for which async ones keep the sockets open
 
 
 class Worker:
-    """Gets events from the link and gives them to whoever they are for."""
+    """Gives each event to whoever it is for. Made in the zygote, run in a locked-down fork."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._loop = ScriptLoop(link, self._dispatch, self._before_wait)
+        self._runtime = Runtime(link, self._loop)
+        self._environment = Environment(self._runtime)
+        self._call, self._sockets = self._environment.call, self._environment.sockets
         self._handlers = {
             ops.BOOT: self._boot,
             ops.AUDIO: self._audio,
@@ -67,22 +66,15 @@ class Worker:
 
     def _boot(self, number: int, payload: bytes) -> None:
         boot = json.loads(payload)
-        self._runtime = runtime = Runtime(self._link, self._loop, boot["filename"], boot["source"])
-        redirect_output(runtime)
-        self._call = Call(runtime, boot["facts"])
-        self._timers = Timers(runtime)
-        self._sockets = Sockets(runtime)
-        module = ModuleType("__main__")
-        module.__dict__.update(script_globals(boot, runtime, self._call, self._timers, self._sockets))
-        module.__dict__["__builtins__"] = script_builtins()
-        sys.modules["__main__"] = module  # where dataclasses and typing look for a script's own names
+        self._runtime.begin(boot["filename"], boot["source"])
+        self._environment.begin(boot["facts"], boot["settings"], boot["secrets"])
         # As a callback of the loop, so that `asyncio.create_task` works in it.
-        self._loop.call_soon(self._run_top_level, boot["source"], boot["filename"], module.__dict__)
+        self._loop.call_soon(self._run_top_level, boot["source"], boot["filename"])
 
-    def _run_top_level(self, source: str, filename: str, names: dict[str, Any]) -> None:
+    def _run_top_level(self, source: str, filename: str) -> None:
         try:
             code: CodeType = compile(source, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-            result = eval(code, names)
+            result = eval(code, self._environment.names)
         except BaseException as error:
             self._runtime.report(error, is_fatal=True)
             return
@@ -134,7 +126,7 @@ class Worker:
     def _end(self, number: int, payload: bytes) -> None:
         reason = json.loads(payload)["reason"]
         self._runtime.is_over = True
-        self._timers.clear_all()
+        self._environment.timers.clear_all()
         self._call._stop_playbacks()
         waiting = set(self._loop.tasks)
         self._call._emit("hangup", reason)
@@ -155,11 +147,6 @@ class Worker:
             self._link.put(ops.FINISHED)
             self._link.flush()
             os._exit(0)
-
-
-def run() -> NoReturn:
-    """Locked down: take the place of the zygote in this process, for good."""
-    Worker(Link()).run()
 
 
 def refuse(text: str) -> NoReturn:
