@@ -168,16 +168,14 @@ class Playout:
             elif not item.is_closed and left < missing:
                 break
             frame += self._take(item, missing)
+            if frame and self._is_quiet:
+                self._is_quiet = False
+                self._emit(FirstAudio(self._leg))
             if self._left(item) or not item.is_closed:
                 break
             self._finish_first()
         if not frame:
             return None
-        if self._is_quiet:
-            self._is_quiet = False
-            self._emit(FirstAudio(self._leg))
-        if not self._items:
-            self._is_quiet = True
         return frame if len(frame) == FRAME else frame + self._wire.silence(20)[len(frame) :]
 
     def _take(self, item: _Item, wanted: int) -> bytes:
@@ -203,6 +201,7 @@ class Playout:
         item = self._items.popleft()
         self._done(item, is_stopped=item.is_cut)
         if not self._items:
+            self._is_quiet = True
             self._emit(Drained(self._leg))
 
     # Ended early.

@@ -41,7 +41,7 @@ class Wheel:
 
     def add(self, paced: Paced, now: float) -> None:
         if not self._slot_of:  # nothing was to be done: the clock stood still
-            self._start, self._turn = now, 0
+            self._start, self._turn = now, 1
         slot = self._slot_of[paced] = min(self._slots, key=len)
         slot.append(paced)
 
