@@ -144,6 +144,8 @@ class Engine:
         self._wheel.remove(leg)
         self._garbage_closed += leg.session.garbage
         leg.close(now)
+        if not self._legs:
+            self._events.append(self._load_report())
 
     def _load_report(self) -> LoadReport:
         """How well time was kept since the last report."""

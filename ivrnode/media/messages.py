@@ -267,7 +267,7 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """Every 5 s while a leg is open, about the time since the last one.
+    """Every 5 s while a leg is open, and when the last one closes: about the time since the one before.
 
     `late_*_ms`: how long after its time a turn of the wheel began. `skipped_frames`: frames of 20 ms that no packet
     was sent for, because the turn came too late. `garbage`: packets dropped, of all legs.

@@ -3,7 +3,7 @@
     InLoopMedia     in the core's own event loop: tests, the simulator, small installations
     ProcessMedia    in a process of its own (net/media_process): nothing in the core can make a packet late
 
-Both keep order and never block. `on_load` gets a LoadReport every 5 s while a leg is open.
+Both keep order and never block. `on_load` gets each LoadReport.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def test_open_connect_close(desk: Desk) -> None:
     assert desk.of(FirstPacket) == [FirstPacket(1)]
     desk.run(1.0)
     desk.end()
-    assert [type(event) for event in desk.events[-2:]] == [Statistics, Closed]
+    assert [type(event) for event in desk.events[-3:]] == [Statistics, Closed, LoadReport]
     assert phone.wire.is_closed
     assert desk.engine.next_tick is None
 
@@ -490,7 +490,7 @@ def test_close_ends_what_is_open(desk: Desk) -> None:
     desk.events.clear()
     desk.end()
     kinds = [type(event) for event in desk.events]
-    assert kinds == [Audio, Recorded, ItemDone, Statistics, Closed]
+    assert kinds == [Audio, Recorded, ItemDone, Statistics, Closed, LoadReport]
     assert desk.of(ItemDone)[0].is_stopped
 
 

@@ -1,0 +1,319 @@
+"""Both implementations of MediaPort: real sockets, a real process, real time."""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import pytest
+
+from ivrnode.audio.converter import Converter
+from ivrnode.audio.format import WIRE_FORMATS, AudioFormat
+from ivrnode.media.messages import (
+    Address,
+    Answer,
+    Audio,
+    Close,
+    Closed,
+    Connect,
+    Drained,
+    Event,
+    FirstPacket,
+    ItemDone,
+    LoadReport,
+    Mute,
+    Open,
+    Opened,
+    OpenFailed,
+    Play,
+    Start,
+    Statistics,
+    Stream,
+)
+from ivrnode.net.media import InLoopMedia, MediaPort, ProcessMedia
+from ivrnode.rtp.packet import RtpPacket
+from sound import decibels, tone, tone_level
+
+HOST = "127.0.0.1"
+PCM8 = AudioFormat("pcm16", 8000)
+TIMEOUT = 10.0
+Kind = TypeVar("Kind")
+
+
+class News:
+    """Something came in: wait until it is what was waited for."""
+
+    def __init__(self) -> None:
+        self._came = asyncio.Event()
+
+    def add(self, to: list[Kind], what: Kind) -> None:
+        to.append(what)
+        self._came.set()
+
+    async def until(self, is_reached: Callable[[], Any]) -> None:
+        async with asyncio.timeout(TIMEOUT):
+            while not is_reached():
+                self._came.clear()
+                await self._came.wait()
+
+
+class World(News):
+    """A media port, and what it told."""
+
+    def __init__(self, kind: type[Any], **options: Any) -> None:
+        super().__init__()
+        self.events: list[Event] = []
+        self.loads: list[LoadReport] = []
+        self.deaths: list[str] = []
+        if kind is ProcessMedia:
+            options["on_death"] = partial(self.add, self.deaths)
+        on_event, on_load = partial(self.add, self.events), partial(self.add, self.loads)
+        self.media: MediaPort = kind(on_event, on_load=on_load, **options)
+
+    def of(self, kind: type[Kind], leg: int = 1) -> list[Kind]:
+        return [event for event in self.events if isinstance(event, kind) and event.leg == leg]  # type: ignore[attr-defined]
+
+    async def open(self, leg: int) -> Address:
+        self.media.send(Open(leg, HOST))
+        await self.until(lambda: self.of(Opened, leg) or self.of(OpenFailed, leg))
+        return self.of(Opened, leg)[0].address
+
+
+@pytest.fixture(params=[InLoopMedia, ProcessMedia], ids=lambda kind: kind.__name__)
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    world = World(request.param)
+    await world.media.start()
+    yield world
+    await world.media.close()
+
+
+class Phone(News):
+    """A far end with a socket of its own: keeps each packet and when it came, sends when told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.bind((HOST, 0))
+        self.udp.setblocking(False)
+        self.address: Address = self.udp.getsockname()
+        self.packets: list[tuple[float, RtpPacket]] = []
+        self._number = 0
+
+    def listen(self) -> None:
+        asyncio.get_running_loop().add_reader(self.udp, self._read)
+
+    def _read(self) -> None:
+        self.add(self.packets, (time.monotonic(), RtpPacket.parse(self.udp.recv(2048))))
+
+    def send(self, address: Address, payload: bytes = b"\xff" * 160) -> None:
+        self.udp.sendto(bytes(RtpPacket(0, self._number, self._number * 160, 7, payload)), address)
+        self._number += 1
+
+    async def hears(self, is_reached: Callable[[list[RtpPacket]], bool]) -> None:
+        await self.until(lambda: is_reached([packet for _, packet in self.packets]))
+
+
+@pytest.fixture
+async def phone() -> AsyncIterator[Phone]:
+    phone = Phone()
+    phone.listen()
+    yield phone
+    asyncio.get_running_loop().remove_reader(phone.udp)
+    phone.udp.close()
+
+
+async def test_a_tone_goes_through_two_legs(world: World) -> None:
+    first, second = await world.open(1), await world.open(2)
+    for leg, remote in ((1, second), (2, first)):
+        world.media.send(Connect(leg, remote, "PCMU", 0, 101))
+        world.media.send(Start(leg))
+    world.media.send(Stream(2, "pcm16", 24000, 100))
+    for start in range(0, 48_000, 9600):
+        pcm = tone(1000, 24000, 1000)[start : start + 9600]
+        world.media.send(Play(1, start, "pcm16", 24000, pcm, tag="tone"))
+    await world.until(lambda: world.of(Drained))
+    await world.until(lambda: len(world.of(Audio, 2)) >= 14)
+    assert [event.played_ms for event in world.of(ItemDone)] == [200] * 5
+    assert all(len(event.audio) == 4800 for event in world.of(Audio, 2))
+    heard = b"".join(event.audio for event in world.of(Audio, 2))
+    assert world.of(FirstPacket, 1)
+    assert world.of(FirstPacket, 2)
+    levels = [decibels(tone_level(heard[at : at + 4800], 1000, 24000) / 10000) for at in range(0, len(heard), 4800)]
+    assert sum(abs(level) < 1 for level in levels) >= 7
+    loud = next(at for at, level in enumerate(levels) if abs(level) < 1)
+    assert decibels(tone_level(heard[loud * 4800 :][:4800], 1400, 24000) / 10000) < -30
+
+
+async def test_mute_is_silence_within_the_next_frames_on_the_wire(world: World, phone: Phone) -> None:
+    address = await world.open(1)
+    world.media.send(Connect(1, phone.address, "PCMU", 0))
+    world.media.send(Start(1))
+    world.media.send(Play(1, 1, "g711_ulaw", 8000, b"o" * 80_000))
+    for _ in range(2):
+        phone.send(address)
+    await phone.hears(lambda packets: sum(packet.payload[0] == ord("o") for packet in packets) >= 10)
+    world.media.send(Mute(1, 5))
+    muted_at = time.monotonic()
+    await world.until(lambda: world.of(Answer))
+    answered = len(phone.packets)
+    world.media.send(Play(1, 2, "g711_ulaw", 8000, b"n" * 1600))
+    await phone.hears(lambda packets: b"n" in packets[-1].payload)
+    old = [at for at, packet in phone.packets if b"o" in packet.payload]
+    assert old[-1] - muted_at < 0.04
+    assert sum(b"o" in packet.payload for _, packet in phone.packets[answered:]) <= 2
+    (stopped,) = world.of(ItemDone)
+    (answer,) = world.of(Answer)
+    assert stopped.is_stopped
+    assert stopped.played_ms == len(old) * 20
+    assert answer.value == 10_000 - stopped.played_ms
+
+
+async def test_packets_go_out_every_20_ms_and_their_clock_never_stops(world: World, phone: Phone) -> None:
+    await world.open(1)
+    world.media.send(Connect(1, phone.address, "PCMA", 8))
+    await phone.hears(lambda packets: len(packets) >= 50)
+    first, last = phone.packets[0], phone.packets[49]
+    assert last[1].timestamp - first[1].timestamp & 0xFFFFFFFF == 49 * 160
+    assert last[0] - first[0] == pytest.approx(0.98, abs=0.1)
+    assert {packet.payload for _, packet in phone.packets} == {WIRE_FORMATS["PCMA"].silence(20)}
+
+
+async def test_what_a_phone_says_is_heard(world: World, phone: Phone) -> None:
+    address = await world.open(1)
+    world.media.send(Connect(1, phone.address, "PCMU", 0))
+    world.media.send(Stream(1, "g711_ulaw", 8000, 100))
+    voice = Converter(PCM8, WIRE_FORMATS["PCMU"]).convert(tone(700, 8000, 1000))
+    await phone.hears(bool)
+    for start in range(0, 8000, 160):  # a packet for a packet: the engine's clock is the phone's
+        count = len(phone.packets)
+        phone.send(address, voice[start : start + 160])
+        await phone.hears(lambda packets, count=count: len(packets) > count)  # type: ignore[misc]
+    await world.until(lambda: len(world.of(Audio)) >= 10)
+    heard = Converter(WIRE_FORMATS["PCMU"], PCM8).convert(b"".join(event.audio for event in world.of(Audio)))
+    assert decibels(tone_level(heard[4800:12_800], 700, 8000) / 10000) > -3
+
+
+async def test_garbage_is_dropped_counted_and_harms_nobody(world: World, phone: Phone) -> None:
+    address = await world.open(1)
+    world.media.send(Connect(1, phone.address, "PCMU", 0, 101))
+    await phone.hears(bool)
+    stranger = Phone()
+    with stranger.udp:
+        for _ in range(3):
+            phone.send(address)
+        await world.until(lambda: world.of(FirstPacket))
+        for number in range(50):
+            stranger.udp.sendto(os.urandom(number * 7 % 300), address)
+            stranger.udp.sendto(os.urandom(number), (HOST, address[1] + 1))
+            stranger.send(address)
+        for _ in range(10):
+            phone.send(address)
+        await phone.hears(lambda packets: len(packets) >= 20)
+    world.media.send(Close(1))
+    await world.until(lambda: world.of(Closed))
+    (statistics,) = world.of(Statistics)
+    assert statistics.packets_received == 12
+    assert statistics.packets_lost == 0
+    assert statistics.packets_garbage >= 100
+
+
+async def test_the_load_is_reported(world: World, phone: Phone) -> None:
+    await world.open(1)
+    world.media.send(Connect(1, phone.address, "PCMU", 0))
+    await phone.hears(lambda packets: len(packets) >= 20)
+    world.media.send(Close(1))
+    await world.until(lambda: world.loads)
+    (load,) = world.loads
+    assert load.turns >= 76
+    assert 0 < load.late_p50_ms <= load.late_p99_ms <= load.late_max_ms
+
+
+@pytest.mark.parametrize("kind", [InLoopMedia, ProcessMedia])
+async def test_a_full_range_is_said_clearly(kind: type[Any]) -> None:
+    probe = World(InLoopMedia)
+    await probe.media.start()
+    port = (await probe.open(1))[1]
+    world = World(kind, ports=(port, port + 1))  # the one pair that is taken for sure
+    await world.media.start()
+    world.media.send(Open(1, HOST))
+    await world.until(lambda: world.of(OpenFailed))
+    assert f"no RTP port pair is free on {HOST} in {port}-{port + 1}" in world.of(OpenFailed)[0].error
+    await world.media.close()
+    await probe.media.close()
+
+
+async def test_in_the_loop_events_never_come_from_within_send() -> None:
+    world = World(InLoopMedia)
+    await world.media.start()
+    world.media.send(Open(1, HOST))
+    assert world.events == []
+    await world.until(lambda: world.of(Opened))
+    await world.media.close()
+    assert world.of(Closed)
+
+
+async def test_a_listener_that_fails_stops_no_other_event() -> None:
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context))
+    told: list[Event] = []
+
+    def listen(event: Event) -> None:
+        told.append(event)
+        raise RuntimeError("a bug of ours")
+
+    media = InLoopMedia(listen)
+    await media.start()
+    media.send(Open(1, HOST))
+    media.send(Close(1))
+    await media.close()
+    assert [type(event) for event in told] == [Opened, Statistics, Closed]
+    assert len(faults) == 3
+
+
+async def test_a_process_that_dies_is_told_and_started_again() -> None:
+    world = World(ProcessMedia)
+    media = world.media
+    assert isinstance(media, ProcessMedia)
+    await media.start()
+    await world.open(1)
+    first = media.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    await world.until(lambda: world.deaths)
+    assert "-9" in world.deaths[0]
+    media.send(Mute(1, 3))  # the leg is gone with its process
+    await world.open(2)
+    assert media.pid != first
+    assert world.of(Answer) == [Answer(1, 3, 0)]
+    await media.close()
+
+
+async def test_the_process_ends_when_the_core_does() -> None:
+    world = World(ProcessMedia)
+    assert isinstance(world.media, ProcessMedia)
+    await world.media.start()
+    pid = world.media.pid
+    assert pid is not None
+    await world.open(1)
+    await world.media.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_much_at_once_arrives_in_order_and_blocks_nobody() -> None:
+    world = World(ProcessMedia)
+    await world.media.start()
+    await world.open(1)
+    started = time.monotonic()
+    for item in range(100):
+        world.media.send(Play(1, item, "g711_ulaw", 8000, bytes(20_000)))
+        world.media.send(Mute(1, item))
+    assert time.monotonic() - started < 1.0
+    await world.until(lambda: len(world.of(Answer)) == 100)
+    assert [answer.request for answer in world.of(Answer)] == list(range(100))
+    assert [answer.value for answer in world.of(Answer)] == [2500] * 100
+    await world.media.close()
