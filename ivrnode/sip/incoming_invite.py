@@ -73,10 +73,12 @@ class IncomingOffer:
     def accept(self, body: bytes, headers: Iterable[tuple[str, str]], now: float) -> None:
         if self._state is _State.OPEN:
             self._respond(200, None, headers, now, body)
+            self.stop()
 
     def reject(self, status: int, reason: str | None, headers: Iterable[tuple[str, str]], now: float) -> None:
         if self._state is _State.OPEN:
             self._respond(status, reason, headers, now)
+            self.stop()
 
     def stop(self) -> None:
         """The session is over by other means: send nothing more."""
@@ -93,8 +95,6 @@ class IncomingOffer:
             response.headers.add("Content-Type", SDP)
             response.body = body
         self._transaction.respond(response, now)
-        if status >= 200:
-            self.stop()
 
 
 class IncomingInvite(IncomingOffer):
@@ -115,11 +115,12 @@ class IncomingInvite(IncomingOffer):
     ) -> None:
         super().__init__(request, transaction, flow, local_tag, has_offer=has_offer)
         self._layer = layer
-        self._listener = listener
+        self._listener: InviteListener | None = listener
         self._sequence = request.cseq.number
         self._interval = T1
         self._ring_again_at = 0.0
         transaction.owner = self
+        transaction.local_tag = local_tag
 
     def ring(self, status: int, reason: str | None, headers: Iterable[tuple[str, str]], now: float) -> None:
         """Send a provisional response, and again every minute until the final one or another."""
@@ -129,8 +130,9 @@ class IncomingInvite(IncomingOffer):
 
     def accept(self, body: bytes, headers: Iterable[tuple[str, str]], now: float) -> None:
         if self._state is _State.OPEN:
-            super().accept(body, headers, now)
+            self._respond(200, None, headers, now, body)
             self._state = _State.ANSWERED
+            self._request = None
             self._layer.deadlines.add(now + self._interval, self, "repeat")
             self._layer.deadlines.add(now + 64 * T1, self, "no_ack")
 
@@ -138,14 +140,21 @@ class IncomingInvite(IncomingOffer):
         """Whether an ACK with this CSeq number ends the repeats of our 2xx. False for a repeat of that ACK."""
         if self._state is not _State.ANSWERED or sequence != self._sequence:
             return False
-        self._state = _State.DONE
+        self.stop()
         return True
+
+    def stop(self) -> None:
+        """Let the session go: transaction and deadlines live on for 32 s, and must not hold it that long."""
+        super().stop()
+        self._listener = None
+        self._transaction.owner = None
 
     def cancel_received(self, request: Request, now: float) -> None:
         """CANCEL of an open INVITE makes it 487; a later one changes nothing (RFC 3261 s9.2)."""
-        if self._state is _State.OPEN:
-            self._respond(487, None, (), now)
-            self._listener.invite_cancelled(request, now)
+        listener = self._listener
+        if self._state is _State.OPEN and listener is not None:
+            self.reject(487, None, (), now)
+            listener.invite_cancelled(request, now)
 
     def timer_fired(self, timer: str, now: float) -> None:
         if timer == "ring":
@@ -155,8 +164,10 @@ class IncomingInvite(IncomingOffer):
         elif self._state is not _State.ANSWERED:
             return
         elif timer == "no_ack":
-            self._state = _State.DONE
-            self._listener.ack_missing(now)
+            listener = self._listener
+            self.stop()
+            if listener is not None:
+                listener.ack_missing(now)
         else:
             self._transaction.repeat_success(now)
             self._interval = min(2 * self._interval, T2)

@@ -177,8 +177,6 @@ SERVER: Table = {
 class ServerOwner(Protocol):
     """The part of the core that answers an INVITE: it hears of the CANCEL that matches its transaction."""
 
-    @property
-    def local_tag(self) -> str: ...
     def cancel_received(self, request: Request, now: float) -> None: ...
 
 
@@ -274,7 +272,7 @@ class Transaction:
 class ServerTransaction(Transaction):
     """A request of the far end: absorbs its repeats and repeats our answer (RFC 3261 s17.2)."""
 
-    __slots__ = ("_request", "merge_key", "owner")
+    __slots__ = ("_request", "local_tag", "merge_key", "owner")
 
     def __init__(
         self, wire: Wire, request: Request, key: tuple[object, ...], merge_key: tuple[object, ...] | None, flow: Flow
@@ -283,6 +281,7 @@ class ServerTransaction(Transaction):
         super().__init__(wire, INVITE_SERVER if is_invite else SERVER, State.TRYING, key, flow)
         self._request = request if is_invite else None
         self.merge_key = merge_key
+        self.local_tag = ""
         self.owner: ServerOwner | None = None
 
     def request_received(self, now: float) -> None:

@@ -269,8 +269,7 @@ class UserAgent:
         invite = self.layer.find_cancelled(transaction)
         if invite is None:
             raise RefusalError(481)
-        tag = invite.owner.local_tag if invite.owner else self.layer.new_tag()
-        transaction.respond(request.response(200, to_tag=tag), now)
+        transaction.respond(request.response(200, to_tag=invite.local_tag or self.layer.new_tag()), now)
         if invite.owner is not None:
             invite.owner.cancel_received(request, now)
 
