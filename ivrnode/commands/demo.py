@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 
 from ivrnode.demo.conversation import Conversation, Report
+from ivrnode.demo.ear import Stretch
 from ivrnode.demo.stage import Stage, StageError
 from ivrnode.log import Log
 from ivrnode.net.phone import PhoneError
@@ -18,7 +20,8 @@ from ivrnode.net.speech import Speech
 
 QUESTION = "Hello. What are your opening hours, please?"
 INTERRUPTION = "Thank you, that is enough. Please stop."
-COLOURS = {"core": "cyan", "service": "magenta", "phone": "green", "caller": "yellow"}
+COLOURS = {"core": "cyan", "service": "magenta", "phone": "green", "caller": "yellow", "node": "blue"}
+LOG_LINE = re.compile(r"^\S+ \S+ ([A-Z]+) (\d)(?: \S+)?(?: [0-9a-f]{16})?: ")
 
 HOW_TO_GO_ON = """\
 How to go on:
@@ -82,6 +85,7 @@ def _screen() -> Callable[[str], None]:
 
     def tell(line: str) -> None:
         who, _, text = line.partition(": ")
+        text = LOG_LINE.sub(r"\1 \2  ", text)
         click.echo(f"{time.monotonic() - started:6.2f}  {click.style(f'{who:8}', COLOURS.get(who))}{text}")
 
     return tell
@@ -92,5 +96,11 @@ def _print_report(report: Report, record: Path) -> None:
     for check in report.checks:
         mark = click.style("  ok  ", "green") if check.is_good else click.style(" FAIL ", "red")
         click.echo(f"{mark}{check.what}: {check.detail}")
+    click.echo(f"\nheard by the caller: {_spans(report.heard)}\nheard by the node:   {_spans(report.said)}")
     click.echo(f"\nRecorded in {record.resolve()} (stereo: caller left, node right)\n")
     click.echo(HOW_TO_GO_ON)
+
+
+def _spans(stretches: Sequence[Stretch]) -> str:
+    spans = (f"{stretch.start_ms / 1000:.1f}-{stretch.end_ms / 1000:.1f} s" for stretch in stretches)
+    return ", ".join(spans) or "nothing"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ivrnode.audio.wav import interleave, write_wav
-from ivrnode.demo.ear import RATE, Ear
+from ivrnode.demo.ear import RATE, Ear, Stretch
 from ivrnode.log import Log
 from ivrnode.net.phone import Phone
 
@@ -39,6 +39,8 @@ class Check:
 class Report:
     checks: list[Check] = field(default_factory=list)
     latencies_ms: list[int] = field(default_factory=list)
+    heard: list[Stretch] = field(default_factory=list)
+    said: list[Stretch] = field(default_factory=list)
 
     @property
     def is_good(self) -> bool:
@@ -49,17 +51,25 @@ class Report:
 
 
 class Conversation:
-    """One call from dial to hang-up. `question` and `interruption`: pcm16 and its rate; `tell` gets progress lines."""
+    """One call from dial to hang-up. `question` and `interruption`: pcm16 and its rate; `tell` gets progress lines; `patience`
+    in seconds is for each step."""
 
-    def __init__(self, question: tuple[bytes, int], interruption: tuple[bytes, int], log: Log, tell: Say) -> None:
-        self._question, self._interruption = question, interruption
+    def __init__(
+        self,
+        question: tuple[bytes, int],
+        interruption: tuple[bytes, int],
+        log: Log,
+        tell: Say,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._question, self._interruption, self._patience = question, interruption, patience
         self._log, self._tell = log, tell
         self._heard, self._said = bytearray(), bytearray()
         self._caller, self._node = Ear(), Ear()
         self.report = Report()
 
     async def hold(self, target: str) -> Report:
-        """Call `target` and talk. A step that does not come within 20 s ends the call; the report says which."""
+        """Call `target` and talk. A step that does not come in time ends the call; the report says which."""
         async with Phone(self._log, self._sound, user="demo") as phone:
             self._tell(f"phone: dialling {target}")
             await phone.dial(target)
@@ -70,6 +80,7 @@ class Conversation:
                 self.report.add("conversation", False, f"nothing more was heard at {self._node.now_ms / 1000:.1f} s")
             phone.hangup()
             self._tell("phone: hung up")
+        self.report.heard, self.report.said = self._node.stretches(gap_ms=800), self._caller.stretches()
         return self.report
 
     def save(self, path: Path) -> None:
@@ -79,13 +90,15 @@ class Conversation:
 
     async def _talk(self, phone: Phone) -> None:
         start = await self._wait(self._node.sound_after(0))
+        self._tell("node: greets the caller")
         end = await self._wait(self._node.quiet_for(800))
+        self._tell("node: listens")
         self.report.add("greeting heard", end - start > 500, f"{(end - start) / 1000:.1f} s, from {start} ms on")
         answer = await self._ask(phone, self._question, "asks")
         await self._wait(self._node.reach(answer + BARGE_IN_AFTER_MS))
         await self._interrupt(phone)
         end = await self._wait(self._node.quiet_for(1200))
-        self._tell(f"phone: heard the second answer until {end / 1000:.1f} s")
+        self._tell(f"node: has ended at {end / 1000:.1f} s of the call")
 
     async def _ask(self, phone: Phone, what: tuple[bytes, int], verb: str) -> int:
         self._tell(f"caller: {verb}")
@@ -104,6 +117,7 @@ class Conversation:
         ended = await self._wait(self._caller.quiet_for(300))
         answer = await self._wait(self._node.sound_after(ended))
         stopped = max(stretch.end_ms for stretch in self._node.stretches() if stretch.start_ms < started)
+        self._tell(f"node: had fallen silent {stopped - started} ms after the caller began")
         self.report.add(
             "silent after the interruption",
             stopped - started < BARGE_IN_LIMIT_MS and stopped < ended,
@@ -114,10 +128,10 @@ class Conversation:
 
     def _turn(self, latency_ms: int) -> None:
         self.report.latencies_ms.append(latency_ms)
-        self._tell(f"phone: the answer began {latency_ms} ms after the caller had ended")
+        self._tell(f"node: answers, {latency_ms} ms after the caller's last word")
 
     async def _wait(self, what: Awaitable[T]) -> T:
-        return await asyncio.wait_for(what, PATIENCE)
+        return await asyncio.wait_for(what, self._patience)
 
     def _sound(self, heard: bytes, said: bytes) -> None:
         self._heard += heard
