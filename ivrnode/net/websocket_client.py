@@ -109,9 +109,10 @@ class WebsocketClient(asyncio.Protocol):
     def send(self, data: str | bytes) -> None:
         """Queue one message, in one frame. Dropped when not open."""
         if self.is_open:
-            is_text = isinstance(data, str)
-            payload = data.encode("utf-8", "replace") if isinstance(data, str) else data
-            self._write(_masked_frame(_TEXT if is_text else _BINARY, payload))
+            if isinstance(data, str):
+                self._write(_masked_frame(_TEXT, data.encode("utf-8", "replace")))
+            else:
+                self._write(_masked_frame(_BINARY, data))
 
     def close(self, code: int, reason: str) -> None:
         """Begin closing. Harmless when not open. A code that no endpoint may send becomes 1000."""
