@@ -17,6 +17,7 @@ from ivrnode.sip.digest import Credentials
 from ivrnode.sip.events import Registered, RegistrationFailed
 from ivrnode.sip.flow import Flow
 from ivrnode.sip.grammar import parse_number
+from ivrnode.sip.host import write_host_port
 from ivrnode.sip.message import Request, Response
 from ivrnode.sip.outgoing_request import OutgoingRequest
 from ivrnode.sip.uri import Uri
@@ -117,10 +118,9 @@ class Registration:
         """The time in our Contact of the 200, else in its Expires, else what we asked for (RFC 3261 s10.2.4)."""
         address = self._agent.layer.address(self.flow)
         for contact in response.contacts:
-            if f"@{address}" in f"{contact.uri};":
-                expires = contact.parameter("expires") or ""
-                if expires.isdecimal():
-                    return int(expires)
+            expires = contact.parameter("expires") or ""
+            if write_host_port(contact.uri.host, contact.uri.port) == address and expires.isdecimal():
+                return int(expires)
         return self._expires if response.expires is None else response.expires
 
     def _wait(self, seconds: float, now: float) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sip_network import Network, Peer, text
+from sip_network import Network, Peer, Probe, text
 
+from ivrnode.sip.address import NameAddr
 from ivrnode.sip.digest import Credentials, DigestServer
 from ivrnode.sip.events import Asked, Registered, RegistrationFailed
 from ivrnode.sip.flow import Flow
@@ -230,6 +231,19 @@ def test_the_registrar_never_keeps_what_is_over(steps: list[tuple[str, str, Flow
     desk.now += 10000
     desk.registrar.tick(desk.now)
     assert desk.registrar._bindings == {} and desk.registrar._expiries == []
+
+
+def test_a_phone_behind_nat_is_called_through_its_flow_not_its_contact() -> None:
+    desk = Desk()
+    desk.register("<sip:7@192.168.1.5:5062>", "Path: <sip:edge.example;lr>")
+    [binding] = desk.registrar.bindings(AOR, desk.now)
+    probe = Probe()
+    routes = [("Route", value) for value in binding.path]
+    name = NameAddr("", Uri("sip", "node", host="example.com"))
+    probe.agent.invite(binding.uri, binding.flow, probe.now, from_=name, headers=[*routes, ("Max-Forwards", "9")])
+    [invite] = probe.drain()
+    assert str(invite.uri) == "sip:7@192.168.1.5:5062" and probe.flows == [UDP]
+    assert invite.headers.get_all("Route") == ["<sip:edge.example;lr>"] and invite.max_forwards == 9
 
 
 # Our own registration.
