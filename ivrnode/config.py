@@ -20,6 +20,7 @@ from ivrnode.tenancy.secrets import Secret, SecretSource, read_secrets
 
 CONFIG_FILE = "ivrnode.toml"
 ADDRESS_SPACE_RESERVE = 32 * MIB  # what the interpreter maps without using it
+ALGORITHMS = ("SHA-512-256", "SHA-256", "MD5")
 LONGEST_SOCKET_PATH = 107  # sockaddr_un, unix(7)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -91,13 +92,22 @@ _PRIVATE = (
 )  # fmt: skip
 
 
+def _digest(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not set(value) <= set(ALGORITHMS):
+        raise ValueError(f"a list of one or more of {', '.join(ALGORITHMS)}")
+    return tuple(value)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sip:
-    """`external_host`: our name in Via, Contact and SDP towards peers outside `local_nets` ("" = the interface's)."""
+    """`external_host`: our name in Via, Contact and SDP towards peers outside `local_nets` ("" = the interface's).
+    `digest`: the algorithms that phones are challenged with. Many phones give up when they see another one than MD5,
+    even beside it, so the others are for those whose phones are known (RFC 8760)."""
 
     listen: tuple[Listen, ...] = option((Listen("udp", "0.0.0.0", 5060), Listen("tcp", "0.0.0.0", 5060)), parse=_listen)
     external_host: str = option("", parse=_host)
     local_nets: tuple[Network, ...] = option(tuple(map(ipaddress.ip_network, _PRIVATE)), parse=_networks)
+    digest: tuple[str, ...] = option(("MD5",), parse=_digest)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -139,6 +139,10 @@ SECTIONS = "tenants, sip, media, scripts, log, speech, control, settings, secret
             '2: sip.external_host: is "https://x", must be a host name or address, without scheme and port',
         ),
         (
+            "[sip]\ndigest = ['SHA1']",
+            '2: sip.digest: is ["SHA1"], must be a list of one or more of SHA-512-256, SHA-256, MD5',
+        ),
+        (
             "[sip]\nlocal_nets = ['10.0.0.1/8']",
             '2: sip.local_nets: is ["10.0.0.1/8"], must be a list of networks, as in '
             '["10.0.0.0/8", "fd00::/8"]: 10.0.0.1/8 has host bits set',

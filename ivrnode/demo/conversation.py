@@ -51,8 +51,8 @@ class Report:
 
 
 class Conversation:
-    """One call from dial to hang-up. `question` and `interruption`: pcm16 and its rate; `tell` gets progress lines; `patience`
-    in seconds is for each step."""
+    """One call from dial to hang-up. `question` and `interruption`: pcm16 and its rate; `tell` gets progress lines;
+    `patience` in seconds is for each step."""
 
     def __init__(
         self,

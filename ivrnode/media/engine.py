@@ -20,8 +20,8 @@ from ivrnode.media import messages
 from ivrnode.media.leg import Leg
 from ivrnode.media.messages import Answer, Command, Event, LoadReport
 from ivrnode.media.ports import Binder
-from ivrnode.media.tap import FRAME_MS
 from ivrnode.media.wheel import Lateness, Wheel
+from ivrnode.media.wire import FRAME_MS
 
 _MAX_INTERVAL_MS = 1000
 _REPORT_INTERVAL = 5.0

@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from ivrnode.audio.format import WIRE_FORMATS, AudioFormat
+from ivrnode.audio.format import AudioFormat
 from ivrnode.errors import ProtocolError
 from ivrnode.media import messages
 from ivrnode.media.messages import Address, Event
@@ -23,7 +23,8 @@ from ivrnode.media.playout import Playout
 from ivrnode.media.ports import PortPair
 from ivrnode.media.quiet import quiet_test
 from ivrnode.media.recorder import Recorder
-from ivrnode.media.tap import FRAME_MS, Tap
+from ivrnode.media.tap import Tap
+from ivrnode.media.wire import Wire
 from ivrnode.rtp.jitter import FRAME, JitterBuffer
 from ivrnode.rtp.packet import RtpPacket
 from ivrnode.rtp.session import RtpSession
@@ -52,11 +53,11 @@ class Leg:
     def __init__(self, number: int, emit: Callable[[Event], None], ids: random.Random) -> None:
         self.number = number
         self._emit, self._ids = emit, ids
-        self._wire = WIRE_FORMATS["PCMU"]
-        self._silence = self._wire.silence(FRAME_MS)
+        self._wire = Wire("PCMU")
+        self._silence = self._wire.silence
         self.session = RtpSession(ids)
-        self.playout = Playout(number, self._wire, emit)
-        self._jitter = JitterBuffer(self._silence[:1], quiet_test(self._wire.codec))
+        self.playout = Playout(number, self._wire.inside, emit)
+        self._jitter = _jitter_buffer(self._wire)
         self._digits_in, self._digits_out = DigitReceiver(), DigitSender()
         self._is_dialing = False
         self._digit_type: int | None = None
@@ -118,6 +119,7 @@ class Leg:
     def _source_changed(self, ssrc: int) -> None:
         self._ssrc = ssrc
         self._jitter.restart()
+        self._wire.restart_decoder()
         self._digits_in = DigitReceiver()
 
     # Every 20 ms.
@@ -134,8 +136,9 @@ class Leg:
         else:
             if self._may_play:
                 said = self.playout.next_frame() or said
+            encode = self._wire.encode
             try:
-                self._send(session.packet(said), target)
+                self._send(session.packet(said if encode is None else encode(said)), target)
             except OSError:
                 self._unsent += 1
         if self._is_listening:
@@ -153,6 +156,8 @@ class Leg:
         if heard is None:  # the last frame once more, then silence
             heard, self._repeat = self._repeat, self._silence
         else:
+            if self._wire.decode is not None:
+                heard = self._wire.decode(heard)
             self._repeat = heard
         if self._tap is not None:
             chunk = self._tap.feed(heard)
@@ -172,7 +177,9 @@ class Leg:
         if payloads:
             self.session.skip(FRAME)
         else:
-            self._try(self._send, self.session.packet(self._silence), target)
+            encode = self._wire.encode
+            silence = self._silence if encode is None else encode(self._silence)
+            self._try(self._send, self.session.packet(silence), target)
         self._is_dialing = self._digits_out.is_busy
 
     def _try(self, send: Callable[[bytes, Address], object], data: bytes, target: Address | None) -> None:
@@ -215,9 +222,8 @@ class Leg:
     # Commands.
 
     def connect(self, command: messages.Connect, now: float) -> None:
-        wire = WIRE_FORMATS[command.codec]
-        if wire != self._wire:
-            self._change_wire(wire)
+        if command.codec != self._wire.codec:
+            self._change_wire(Wire(command.codec))
         if self._audio_type < 0:
             self._rtcp_at = now + self._rtcp_interval() / 2  # RFC 3550 s6.2: the first one comes sooner
         self._audio_type, self._digit_type = command.payload_type, command.digit_payload_type
@@ -229,16 +235,16 @@ class Leg:
             self._wait_for_rtp(now)
         self._chore_at = now
 
-    def _change_wire(self, wire: AudioFormat) -> None:
-        self._wire, self._silence = wire, wire.silence(FRAME_MS)
+    def _change_wire(self, wire: Wire) -> None:
+        self._wire, self._silence = wire, wire.silence
         self._repeat = self._silence
-        self.playout.change_wire(wire)
-        old, self._jitter = self._jitter, JitterBuffer(self._silence[:1], quiet_test(wire.codec))
+        self.playout.change_format(wire.inside)
+        old, self._jitter = self._jitter, _jitter_buffer(wire)
         self._jitter.late, self._jitter.concealed = old.late, old.concealed
         if self._tap is not None:
-            self._tap.change_source(wire)
+            self._tap.change_source(wire.inside)
         if self._recorder is not None:
-            self._recorder.change_source(wire)
+            self._recorder.change_source(wire.inside)
 
     def start(self, now: float) -> None:
         if not self._has_started:
@@ -248,7 +254,7 @@ class Leg:
             self._chore_at = min(self._chore_at, self._play_at)
 
     def stream(self, target: AudioFormat, interval_ms: int) -> None:
-        self._tap = Tap(self._wire, target, interval_ms)
+        self._tap = Tap(self._wire.inside, target, interval_ms)
         self._listen()
 
     def stop_stream(self) -> None:
@@ -261,7 +267,7 @@ class Leg:
 
     def record(self, is_on: bool) -> None:
         if is_on and self._recorder is None:
-            self._recorder = Recorder(self.number, self._wire, self._emit)
+            self._recorder = Recorder(self.number, self._wire.inside, self._emit)
         elif not is_on and self._recorder is not None:
             self._recorder.stop()
             self._recorder = None
@@ -306,3 +312,7 @@ class Leg:
             remote_lost=session.remote_lost,
             packets_garbage=session.garbage,
         )
+
+
+def _jitter_buffer(wire: Wire) -> JitterBuffer:
+    return JitterBuffer(wire.format.silence(1)[:1], quiet_test(wire.format.codec))

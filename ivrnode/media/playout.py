@@ -1,4 +1,4 @@
-"""What is still to be heard: one queue of items a leg, in the codec of the wire.
+"""What is still to be heard: one queue of items a leg, in the format of the leg.
 
     append, append ...        ┌────────┬──────────────┬─────────┐
     (converted as it comes) ─>│ item 3 │ item 2, open │ item 1  │─> 20 ms a tick
@@ -22,9 +22,8 @@ from typing import TypeVar
 from ivrnode.audio.converter import Converter
 from ivrnode.audio.format import AudioFormat
 from ivrnode.media.messages import Drained, Event, FirstAudio, ItemDone
-from ivrnode.rtp.jitter import FRAME
+from ivrnode.media.wire import FRAME_MS
 
-BYTES_PER_MS = 8
 LIMIT_MS = 300_000
 QUEUE_FULL = "queue full"
 _MAX_ITEMS = 10_000
@@ -58,12 +57,13 @@ class Playout:
     """Milliseconds that were heard or are queued count source audio, rounded down; padding and silence never count."""
 
     __slots__ = (
-        "_by_number", "_chunk", "_cut", "_emit", "_is_quiet", "_item_ms", "_items", "_leg", "_position",
-        "_queued", "_tag_ms", "_wire",
+        "_by_number", "_chunk", "_cut", "_emit", "_format", "_frame_size", "_is_quiet", "_item_ms", "_items", "_leg",
+        "_position", "_queued", "_tag_ms",
     )  # fmt: skip
 
-    def __init__(self, leg: int, wire: AudioFormat, emit: Callable[[Event], None]) -> None:
-        self._leg, self._wire, self._emit = leg, wire, emit
+    def __init__(self, leg: int, format: AudioFormat, emit: Callable[[Event], None]) -> None:
+        self._leg, self._format, self._emit = leg, format, emit
+        self._frame_size = format.size(FRAME_MS)
         self._items: deque[_Item] = deque()
         self._by_number: dict[int, _Item] = {}
         self._chunk = b""  # of the first item, in the course of being handed out
@@ -83,7 +83,7 @@ class Playout:
             return
         if audio:
             ms = len(audio) / source.bytes_per_ms
-            if self._queued + ms * BYTES_PER_MS > LIMIT_MS * BYTES_PER_MS:
+            if self._queued / self._format.bytes_per_ms + ms > LIMIT_MS:
                 self._refuse(item, is_last)
                 return
             item.given_ms += ms
@@ -132,13 +132,13 @@ class Playout:
 
     def _converter(self, item: _Item, source: AudioFormat) -> Converter | None:
         """None when nothing is to be converted; that of the item before, if this one carries on in its format."""
-        if source == self._wire:
+        if source == self._format:
             return None
         before = self._items[self._items.index(item) - 1] if self._items[0] is not item else None
         if before is not None and before.is_closed and before.source == source and before.converter is not None:
             converter, before.converter = before.converter, None
             return converter
-        return Converter(source, self._wire)
+        return Converter(source, self._format)
 
     def _add(self, item: _Item, audio: bytes) -> None:
         item.add(audio)
@@ -149,7 +149,7 @@ class Playout:
     def next_frame(self) -> bytes | None:
         """The next 20 ms, filled up with silence where the queue ends; None: there is nothing to be heard."""
         start = self._position
-        end = start + FRAME
+        end = start + self._frame_size
         if end < len(self._chunk):
             self._position = end
             return self._chunk[start:end]
@@ -160,7 +160,7 @@ class Playout:
         frame = b""
         while self._items:
             item = self._items[0]
-            missing = FRAME - len(frame)
+            missing = self._frame_size - len(frame)
             left = self._left(item)
             if item.is_closed and item.converter is not None and left <= missing:
                 self._add(item, item.converter.flush())
@@ -176,7 +176,7 @@ class Playout:
             self._finish_first()
         if not frame:
             return None
-        return frame if len(frame) == FRAME else frame + self._wire.silence(20)[len(frame) :]
+        return frame if len(frame) == self._frame_size else frame + self._format.silence(FRAME_MS)[len(frame) :]
 
     def _take(self, item: _Item, wanted: int) -> bytes:
         taken = b""
@@ -234,7 +234,7 @@ class Playout:
 
     def _done(self, item: _Item, *, is_stopped: bool) -> None:
         del self._by_number[item.number]
-        played = min(item.given_ms, item.taken / BYTES_PER_MS) if is_stopped else item.given_ms
+        played = min(item.given_ms, item.taken / self._format.bytes_per_ms) if is_stopped else item.given_ms
         _remember(self._item_ms, item.number, played)
         if item.tag:
             _remember(self._tag_ms, item.tag, self._tag_ms.get(item.tag, 0.0) + played)
@@ -274,13 +274,13 @@ class Playout:
 
     def _played(self, item: _Item) -> float:
         taken = item.taken + (self._position if item is self._items[0] else 0)
-        return min(item.given_ms, taken / BYTES_PER_MS)
+        return min(item.given_ms, taken / self._format.bytes_per_ms)
 
-    # The wire changed.
+    # Another format.
 
-    def change_wire(self, wire: AudioFormat) -> None:
+    def change_format(self, format: AudioFormat) -> None:
         """A re-INVITE chose another codec: what is queued is converted, the counts go on."""
-        bridge = Converter(self._wire, wire)
+        bridge = Converter(self._format, format)
         for item in self._items:
             if item.converter is not None:
                 self._add(item, item.converter.flush())
@@ -293,10 +293,10 @@ class Playout:
             if item is self._items[-1]:
                 rest += bridge.flush()
             item.chunks.clear()
-            item.added = item.taken
+            item.added = item.taken = round(item.taken * format.bytes_per_ms / self._format.bytes_per_ms)
             item.add(rest)
         self._queued = sum(item.added - item.taken for item in self._items)
-        self._wire = wire
+        self._format, self._frame_size = format, format.size(FRAME_MS)
 
 
 def _remember(store: dict[Key, float], key: Key, value: float) -> None:

@@ -1,6 +1,6 @@
 """What was heard, handed over in chunks of exactly one interval, without end and without a hole.
 
-    frames of 20 ms, wire codec ──> collected ──> converted at once, at the interval's end ──> chunk
+    frames of 20 ms, the leg's format ──> collected ──> converted at once, at the interval's end ──> chunk
 
 Converting 60 ms and more at a time costs a fraction of converting each frame. A resampler holds the first 2 ms back:
 the stream begins with as much silence instead, so that every interval has its chunk from the first one on.
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from ivrnode.audio.converter import Converter
 from ivrnode.audio.format import AudioFormat
+from ivrnode.media.wire import FRAME_MS
 
-FRAME_MS = 20
 _SLACK_MS = 1  # for resamplers that round
 
 

@@ -56,7 +56,7 @@ class Runtime:
         self.addresses = LocalAddresses(config.sip.external_host, config.sip.local_nets)
         self.world = World(config, self.addresses, log, is_unsafe=is_unsafe)
         ids = random.SystemRandom()
-        digest = DigestServer(ids.randbytes(32))
+        digest = DigestServer(ids.randbytes(32), algorithms=config.sip.digest)
         reception = Reception(
             store,
             templates,

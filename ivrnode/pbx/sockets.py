@@ -35,9 +35,7 @@ class Sockets:
         host = urlsplit(action.url).hostname or ""
         try:
             url = self._secrets.fill(action.url, host)
-            headers = tuple(
-                (name, self._secrets.fill(value, host), is_secret) for name, value, is_secret in action.headers
-            )
+            headers = tuple(self._fill(header, host) for header in action.headers)
         except ScriptError as error:
             self._write(FAILURE, f"{host}: {error}")
             self._log.write("SCRIPT", 2, str(error), tenant=self._tenant, call=self._call)
@@ -98,6 +96,12 @@ class Sockets:
     def _refuse(self, socket: int, error: str) -> None:
         self._tell(script.SocketFailed(socket, error))
         self._tell(script.SocketClosed(socket, 1006, ""))
+
+    def _fill(self, header: tuple[str, str, bool], host: str) -> tuple[str, str, bool]:
+        """A header that a secret was put into is a secret one, whatever the script says: it follows no redirect."""
+        name, value, is_secret = header
+        filled = self._secrets.fill(value, host)
+        return name, filled, is_secret or filled != value
 
     def _mask(self, values: Iterable[str]) -> None:
         """A literal key is masked word by word: `Bearer sk-1` must not show up as `sk-1` in another line."""

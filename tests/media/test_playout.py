@@ -158,7 +158,7 @@ def test_another_wire_in_the_middle() -> None:
     queue.append(1, PCM8, pcm[: len(pcm) // 2])
     queue.append(2, PCM24, tone(700, 24000, 200)[:4800], is_last=False)
     first = frames(queue, 5)
-    queue.change_wire(ALAW)
+    queue.change_format(ALAW)
     queue.append(2, PCM24, tone(700, 24000, 200)[4800:])
     second = frames(queue, 20)
     assert abs(len(first) + len(second) - 3200) <= 160
