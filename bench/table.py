@@ -1,0 +1,85 @@
+"""The one table of a benchmark: a column for each number of calls, then what does not depend on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from bench.bridged import Bridged
+from bench.figures import median, shown, spread
+from bench.house import ROOMS
+from bench.setup import AT_ONCE, SetUp
+
+LABEL, COLUMN = 46, 15
+Value = Callable[[Sequence[Bridged]], str]
+
+
+def print_bridged(columns: Sequence[Sequence[Bridged]], baseline: float) -> None:
+    """Each column: the runs with one number of calls. `baseline`: % of a core."""
+    _line("bridged AI calls at once", [str(runs[0].calls) for runs in columns])
+    for name in ROOMS:
+        _line(f"CPU per call, % of a core: {name}", [_cpu(runs, name) for runs in columns])
+    _line("  all of ours", [shown(_all_cpu(runs), 3) for runs in columns])
+    _line("  ratio to the baseline", [shown((_all_cpu(runs) or 0) / baseline, 2) for runs in columns])
+    for name, text in (("peer", "speech service"), ("load", "callers")):
+        _line(f"  not ours: the {text}", [_cpu(runs, name) for runs in columns])
+    rows: tuple[tuple[str, Value], ...] = (
+        ("memory per call, MB (PSS)", lambda runs: shown(median([r.memory_mb for r in runs if r.memory_mb]), 2)),
+        ("RTP in to WebSocket out, ms p50 / p99", lambda runs: spread([ms for r in runs for ms in r.heard])),
+        ("WebSocket in to RTP out, ms p50 / p99", lambda runs: spread([ms for r in runs for ms in r.played])),
+        ("interruption to silence, ms p50 / p99", lambda runs: spread([ms for r in runs for ms in r.silenced])),
+        ("RTP out, off its 20 ms, ms p50 / p99", lambda runs: spread([ms for r in runs for ms in r.gaps], 2)),
+        ("media wheel late, ms p50 / p99", lambda runs: _late([r.media_late for r in runs])),
+        ("core tick late, ms p50 / p99", lambda runs: _late([r.core_late for r in runs])),
+        ("packets lost / calls without sound", lambda runs: f"{_sum(runs, 'lost')} / {_sum(runs, 'silent_calls')}"),
+    )
+    for label, value in rows:
+        _line(label, [value(runs) for runs in columns])
+
+
+def print_setup(setup: SetUp) -> None:
+    print()
+    _line(f"short calls set up a second, {AT_ONCE} at once", [shown(setup.rate, 0)])
+    parts = ", ".join(f"{room} {ms:.1f}" for room, ms in setup.cpu_ms.items() if ms >= 0.05)
+    _line("CPU per set-up call, ms", [shown(sum(setup.cpu_ms.values()))], parts)
+    if setup.failed:
+        _line("  failed", [str(setup.failed)])
+
+
+def print_starts(pooled: Sequence[float], forked: Sequence[float], alive: int) -> None:
+    _line("script start, ms p50 / p99", [spread(pooled)], f"{alive} others alive, from the pool")
+    _line("", [spread(forked)], "six in one go, the pool holds four")
+
+
+def print_surroundings(baselines: Sequence[float], noise: Sequence[float]) -> None:
+    """`noise`: p99 of each gauge, ms."""
+    print()
+    _line("baseline, CPU per connection, % of a core", [shown(median(baselines), 3)], _range(baselines, 3))
+    _line("noise: an idle 20 ms ticker late, ms p99", [shown(median(noise), 2)], _range(noise, 2))
+    if max(noise) > 5:
+        print("The machine was too busy for its 99th percentiles to mean anything: believe CPU times and medians.")
+
+
+def _cpu(runs: Sequence[Bridged], name: str) -> str:
+    return shown(median([value for run in runs for value in run.cpu[name]]), 3)
+
+
+def _all_cpu(runs: Sequence[Bridged]) -> float | None:
+    return median([value for run in runs for value in run.all_cpu])
+
+
+def _late(reports: Sequence[tuple[float | None, float | None]]) -> str:
+    p50 = median([p50 for p50, _ in reports if p50 is not None])
+    p99 = median([p99 for _, p99 in reports if p99 is not None])
+    return f"{shown(p50)} / {shown(p99)}"
+
+
+def _sum(runs: Sequence[Bridged], name: str) -> int:
+    return sum(getattr(run, name) for run in runs)
+
+
+def _range(values: Sequence[float], digits: int) -> str:
+    return f"{len(values)} times, {min(values):.{digits}f} to {max(values):.{digits}f}"
+
+
+def _line(label: str, values: Sequence[str], note: str = "") -> None:
+    print(f"{label:<{LABEL}}" + "".join(f"{value:>{COLUMN}}" for value in values) + (f"   {note}" if note else ""))
