@@ -107,7 +107,7 @@ class Call(Emitter, later.Later):
 
     def played_ms(self, tag: str) -> int:
         arguments.check_tag(tag)
-        return self._runtime.link.ask("tag", tag)
+        return 0 if self._runtime.is_over else self._runtime.link.ask("tag", tag)
 
     def _playback(self, is_empty: bool) -> Playback:
         self._items += 1

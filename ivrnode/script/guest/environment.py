@@ -102,6 +102,7 @@ class Environment:
 
     def __init__(self, runtime: Runtime) -> None:
         self.call = Call(runtime)
+        runtime.hangup = self.call.hangup
         self.timers = Timers(runtime)
         self.sockets = Sockets(runtime)
         self._settings = Settings()

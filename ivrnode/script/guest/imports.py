@@ -43,6 +43,8 @@ def preload() -> None:
     sys.modules["hashlib"].pbkdf2_hmac("sha256", b"", b"salt", 1)  # OpenSSL fetches its algorithms
     for name in ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3_256", "blake2b", "blake2s"):
         sys.modules["hashlib"].new(name, b"").hexdigest()
+    uuid: Any = sys.modules["uuid"]
+    uuid._GETTERS, uuid._generate_time_safe = [], None  # asking for the network card would be a forbidden call
     time.sleep = _no_sleep  # type: ignore[assignment]
 
 
@@ -66,7 +68,8 @@ def _import(
     level: int = 0,
 ) -> ModuleType:
     inner = bool(fromlist) and all(is_allowed(f"{name}.{part}") for part in fromlist or ())
-    if level or not (is_allowed(name) or inner):
+    is_builtin = isinstance(fromlist, list)  # C code that imports for itself, as datetime does for strptime
+    if not is_builtin and (level or not (is_allowed(name) or inner)):
         raise ImportError(f"a script cannot import {name!r}. It may import: {' '.join(ALLOWED)}", name=name)
     return builtins.__import__(name, globals, locals, fromlist or (), 0)
 

@@ -51,8 +51,10 @@ class ScriptLoop(asyncio.BaseEventLoop):
         task.add_done_callback(self.tasks.discard)
         return task
 
-    def run_in_executor(self, *_: Any) -> NoReturn:  # type: ignore[override]
+    def run_in_executor(self, *_: Any, **__: Any) -> NoReturn:  # type: ignore[override]
         raise RuntimeError("a script has no threads and no sockets")
+
+    create_connection = create_server = create_datagram_endpoint = run_in_executor
 
     def _process_events(self, event_list: object) -> None:
         pass  # `select` has dealt with them

@@ -20,7 +20,9 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 class Runtime:
-    """`is_over` after the end of the call: from then on the script's methods do nothing."""
+    """`is_over` after the end of the call: from then on the script's methods do nothing. `hangup` is the call's."""
+
+    hangup: Callable[[], None]
 
     def __init__(self, link: Link, loop: ScriptLoop) -> None:
         self.link, self.loop = link, loop
@@ -32,6 +34,7 @@ class Runtime:
         self._filename = filename
         # Tracebacks show the script's text. Without a time of change linecache never looks for a file.
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+        sys.stdin = None
         sys.stdout = Lines(self, 5)
         sys.stderr = Lines(self, 2)
 
@@ -56,7 +59,7 @@ class Runtime:
     def report(self, error: BaseException, is_fatal: bool = False) -> None:
         """Tell the core of an exception that no one caught. SystemExit is the script's way to hang up."""
         if isinstance(error, SystemExit):
-            self.link.put(ops.HANGUP, 0, b"\0")
+            self.hangup()
             return
         text, line = describe(error, self._filename)
         self.link.put(ops.FAILED, line, (b"\1" if is_fatal else b"\0") + encode(text)[: ops.MAX_LINE])
