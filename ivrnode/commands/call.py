@@ -27,3 +27,15 @@ def list_calls(config: Config) -> None:
     with ControlClient(config.control.socket) as client:
         for row in client.call("call.list"):
             click.echo(escaped("  ".join(f"{key}={value}" for key, value in row.items())))
+
+
+@call.command()
+@click.argument("id")
+@with_config
+def hangup(config: Config, id: str) -> None:
+    """End the call ID, as `ivrnode call list` shows it. Its script hears `hangup` with the reason `admin`."""
+    from ivrnode.net.control import ControlClient
+
+    with ControlClient(config.control.socket) as client:
+        if not client.call("call.hangup", id=id):
+            raise click.ClickException(f"there is no call {id}: `ivrnode call list` shows those that there are")

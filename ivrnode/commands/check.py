@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ivrnode.config import Config
 
 GOOD, NOTE, WRONG = "ok", "note", "WRONG"
+LATER = ("fallback", "transfer_to", "rec")
+"""Keys of a node that wait for what comes later: transfers and recording."""
 Finding = tuple[str, str]
 """One of the marks above, and what was found."""
 
@@ -62,6 +64,9 @@ def _tenants(config: Config) -> Iterator[Finding]:
             where = f"{node.extension}@{tenant.domain}: {template.tier} template"
             yield WRONG if template.error else GOOD, f"{where} {template.error or template.path}"
             known = secrets_of(config.secrets, tenant.secrets, None)
+            for name in LATER:
+                if getattr(node, name):
+                    yield NOTE, f"{node.extension}@{tenant.domain}: {name} has no effect in this version"
             for name in sorted(set(node.secrets or ()) - known.keys()):
                 yield WRONG, f"{node.extension}@{tenant.domain}: no secret {name!r}, or its variable is not set"
 

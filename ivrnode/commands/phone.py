@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import click
@@ -13,6 +14,21 @@ from ivrnode.log import Log
 from ivrnode.net.phone import Phone, PhoneError
 
 RATE = 8000
+_TARGET = re.compile(
+    r"(?:sip:)?(?!sips:|tel:)(?:[^@:\s]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?(?:;\S*)?"
+)
+_TRANSPORT = re.compile(r";transport=([^;]*)", re.IGNORECASE)
+
+
+def _target(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """What cannot be called must not be tried: `700` would be a host, `sips:` a promise that this phone cannot keep."""
+    found = _TARGET.fullmatch(value)
+    if not found or found[1].isdigit():
+        raise click.BadParameter(f"{value!r} is no address to call, such as sip:700@127.0.0.1:5060")
+    transport = _TRANSPORT.search(value)
+    if transport and transport[1].lower() not in ("udp", "tcp"):
+        raise click.BadParameter(f"transport {transport[1]!r}: this phone has udp and tcp")
+    return value if value.startswith("sip:") else f"sip:{value}"
 
 
 @click.group()
@@ -21,7 +37,7 @@ def phone() -> None:
 
 
 @phone.command()
-@click.argument("uri")
+@click.argument("uri", callback=_target)
 @click.option(
     "--play", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Say this WAV once it is answered."
 )
@@ -52,8 +68,10 @@ def dial(
         click.echo("hung up")
     except PhoneError as error:
         raise click.ClickException(f"not answered: {error}") from None
-    except (IvrNodeError, OSError) as error:
+    except IvrNodeError as error:
         raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"no way to {uri}: {error.strerror or error}") from None
     finally:
         if record is not None and caller.heard:
             write_wav(record, bytes(caller.heard), RATE)
@@ -70,7 +88,7 @@ class _Caller:
         account: str | None,
         codecs: tuple[str, ...],
     ) -> None:
-        self._uri = uri if uri.startswith(("sip:", "sips:", "tel:")) else f"sip:{uri}"
+        self._uri = uri
         self._sound, self._digits, self._seconds, self._codecs = sound, digits, seconds, codecs
         self._user, _, self._password = (account or "phone").partition(":")
         self._registers = account is not None

@@ -33,7 +33,18 @@ def serve(config: Config, is_unsafe: bool) -> None:
     from ivrnode.net import runtime
 
     with _log(config) as log, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        if is_unsafe:
+            log.write("GENERAL", 0, "--unsafe-scripts: no walls around scripts, whoever writes one owns this machine")
+        else:
+            _tell_missing_walls(log)
         runner.run(runtime.serve(config, log, is_unsafe=is_unsafe))
+
+
+def _tell_missing_walls(log: Log) -> None:
+    from ivrnode.net.walls import probe
+
+    for warning in probe().warnings():
+        log.write("GENERAL", 3, warning)
 
 
 def _loop_factory() -> Callable[[], AbstractEventLoop] | None:

@@ -225,6 +225,18 @@ def test_check_finds_every_fault(home: Path) -> None:
     ]
 
 
+def test_check_tells_of_keys_without_effect(home: Path) -> None:
+    (home / "tenants" / "a.example" / "tenant.toml").write_text(
+        'fallback = "9"\n[nodes.100]\n[nodes.101]\nrec = true\n'
+    )
+    notes = [line for line in run("check").stdout.splitlines() if line.endswith("has no effect in this version")]
+    assert [line.split()[1:3] for line in notes] == [
+        ["100@a.example:", "fallback"],
+        ["101@a.example:", "fallback"],
+        ["101@a.example:", "rec"],
+    ]
+
+
 def test_check_tells_of_missing_walls(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ivrnode.net.walls.probe", lambda: Walls("riscv64"))
     result = run("check", status=1)
@@ -302,6 +314,12 @@ def test_call_list(home: Path) -> None:
     assert output == "id=3f9c  tenant=a.example  node=100  caller=\\x1b[2J  seconds=1.5\n"
 
 
+def test_call_hangup(home: Path) -> None:
+    with serving(home / "var" / "control.sock", {"call.hangup": lambda id: id == "3f9c"}):
+        assert run("call", "hangup", "3f9c").output == ""
+        assert "there is no call 3f9d" in run("call", "hangup", "3f9d", status=1).output
+
+
 def test_nobody_is_running(home: Path) -> None:
     assert run("log", "levels", status=1).output == (
         "Error: no running ivrnode at var/control.sock (No such file or directory): start it with `ivrnode serve`, "
@@ -334,7 +352,8 @@ def test_serve_starts_the_runtime_with_its_log(home: Path, runtime: list[tuple[A
     ((config, is_unsafe),) = runtime
     assert config.tenants == Path("tenants")
     assert is_unsafe
-    assert json.loads((home / "var" / "log.jsonl").read_text())["text"] == "up"
+    *_, last = (home / "var" / "log.jsonl").read_text().splitlines()
+    assert json.loads(last)["text"] == "up"
 
 
 def test_serve_without_a_console(home: Path, runtime: list[tuple[Any, ...]]) -> None:
@@ -347,3 +366,38 @@ def test_serve_with_a_log_file_that_cannot_be(home: Path, runtime: list[tuple[An
     (home / "ivrnode.toml").write_text('[log]\nfile = "tenants"\n')
     assert run("serve", status=1).output == "Error: log.file: tenants cannot be written: Is a directory\n"
     assert runtime == []
+
+
+def test_serve_tells_which_walls_are_missing(
+    home: Path, runtime: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ivrnode.net.walls.probe", lambda: Walls("x86_64", seccomp=True))
+    assert "GENERAL 3: no Landlock" in run("serve").stderr
+    assert "GENERAL 0: --unsafe-scripts: no walls" in run("serve", "--unsafe-scripts").stderr
+
+
+# phone
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("700", "'700' is no address to call"),
+        ("", "'' is no address to call"),
+        ("tel:+491", "is no address to call"),
+        ("sips:700@127.0.0.1", "is no address to call"),
+        ("sip:700@127.0.0.1 x", "is no address to call"),
+        ("sip:700@127.0.0.1;transport=tls", "transport 'tls': this phone has udp and tcp"),
+    ],
+)
+def test_phone_refuses_what_it_cannot_call(uri: str, message: str) -> None:
+    assert message in run("phone", "dial", uri, status=2).output
+
+
+def test_phone_to_a_host_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def dial(self: Any, target: str) -> None:
+        raise OSError(-2, "Name or service not known")
+
+    monkeypatch.setattr("ivrnode.net.phone.Phone.dial", dial)
+    output = run("phone", "dial", "700@nowhere", status=1).output
+    assert "Error: no way to sip:700@nowhere: Name or service not known\n" in output
