@@ -49,9 +49,10 @@ class NodeRules:
     """What a tenant may say for all of its nodes, and each node for itself.
 
     `access`: "accounts" = callers who prove to be an account of the tenant, "public" = everyone who can reach the port.
-    `fallback`: extension that gets the caller when the script fails, after `fallback_text` was said ("" = the built-in
-    apology). `transfer_to`: patterns such as "2?" or "+49*"; empty = the tenant's own extensions. `secrets`: names that
-    the script may use; None = all of the tenant's and the system's.
+    `fallback_text`: said when the script fails ("" = the built-in apology). `secrets`: names that the script may use;
+    None = all of the tenant's and the system's. Read, but without effect until calls can be transferred and recorded:
+    `fallback` (extension that gets the caller when the script fails), `transfer_to` (patterns such as "2?" or "+49*";
+    empty = the tenant's own extensions), `rec`.
     """
 
     language: str = option("en", parse=_language)
