@@ -89,12 +89,13 @@ class Leg:
             return
         if not self._has_heard:
             self._first_packet()
-        if packet.payload_type == self._audio_type:
+        payload_type, _, timestamp, ssrc, payload, _ = packet
+        if payload_type == self._audio_type:
             if self._is_listening:
-                if packet.ssrc != self._ssrc:
-                    self._source_changed(packet.ssrc)
-                self._jitter.put(packet.timestamp, packet.payload)
-        elif packet.payload_type == self._digit_type:
+                if ssrc != self._ssrc:
+                    self._source_changed(ssrc)
+                self._jitter.put(timestamp, payload)
+        elif payload_type == self._digit_type:
             self._digit_received(packet)
 
     def rtcp_received(self, data: bytes, address: Address, now: float) -> None:

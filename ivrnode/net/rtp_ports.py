@@ -47,11 +47,11 @@ class RtpPorts:
 
     def receive(self, timeout: float = 0.0) -> bool:
         """Wait up to `timeout` seconds (-1 = for ever), hand over what has come. True: a watched one is readable."""
-        has_other = False
+        has_other, readers = False, self._readers
         ready = self._epoll.poll(timeout, _BATCH)
         now = time.monotonic()
         for descriptor, _ in ready:
-            reader = self._readers.get(descriptor)
+            reader = readers.get(descriptor)
             if reader is None:
                 has_other = True
                 continue

@@ -32,7 +32,7 @@ class RtpSession:
 
     __slots__ = (
         "_audio_type", "_candidate", "_cname", "_latched", "_lost_before", "_moved_at", "_received_before",
-        "_remote", "_second", "_sender_report", "_sender_report_at", "_sequence_number", "_timestamp",
+        "_remote", "_second", "_sender_report", "_sender_report_at", "_sequence_number", "_timestamp", "_trusted",
         "_types", "garbage", "heard_at", "octets_sent", "packets_sent", "remote_jitter_ms", "remote_lost",
         "rtcp_target", "source", "ssrc", "target",
     )  # fmt: skip
@@ -56,7 +56,8 @@ class RtpSession:
         self._types: frozenset[int] = frozenset()
         self._remote: Address | None = None
         self._latched: Address | None = None
-        self._moved_at: float | None = None  # a new SDP address, and nobody heard since
+        self._moved_at: float | None = None  # a new SDP address, and nobody latched since
+        self._trusted: Address | None = None  # latched, and nothing else to think about
         self._candidate: tuple[Address, int, int] | None = None
         self._sender_report = 0
         self._sender_report_at = 0.0
@@ -72,7 +73,7 @@ class RtpSession:
         self._remote = self.target = remote
         self.rtcp_target = (remote[0], remote[1] + 1)
         if self._latched is not None:
-            self._moved_at = now
+            self._moved_at, self._trusted = now, None
 
     # What goes out.
 
@@ -114,22 +115,29 @@ class RtpSession:
             self.garbage += 1
             return None
         payload_type, sequence_number, timestamp, ssrc, _, _ = packet
-        if payload_type not in self._types:
-            if is_rtcp(data):  # a far end that multiplexes without asking (RFC 5761)
-                self.receive_rtcp(data, address, now)
-            else:
-                self.garbage += 1
-            return None
+        measured: int | None = timestamp
+        if payload_type != self._audio_type:
+            measured = None
+            if payload_type not in self._types:
+                self._refuse(data, address, now)
+                return None
         source = self.source
-        if source is None or ssrc != source.ssrc or address != self._latched or self._moved_at is not None:
+        if source is None or ssrc != source.ssrc or address != self._trusted:
             source = self._admit(packet, address, now)
             if source is None:
                 return None
-        if not source.packet_received(sequence_number, timestamp if payload_type == self._audio_type else None, now):
+        if not source.packet_received(sequence_number, measured, now):
             self.garbage += 1
             return None
         self.heard_at = now
         return packet
+
+    def _refuse(self, data: bytes, address: Address, now: float) -> None:
+        """A payload type that was not agreed on."""
+        if is_rtcp(data):  # a far end that multiplexes without asking (RFC 5761)
+            self.receive_rtcp(data, address, now)
+        else:
+            self.garbage += 1
 
     def _admit(self, packet: RtpPacket, address: Address, now: float) -> Source | None:
         """Decide on a packet that is not simply the next one of the far end we know."""
@@ -158,7 +166,7 @@ class RtpSession:
         return self.heard_at is None or now - self.heard_at >= _SILENCE
 
     def _latch(self, address: Address) -> None:
-        self._latched = self.target = address
+        self._latched = self._trusted = self.target = address
         self.rtcp_target = (address[0], address[1] + 1)
         self._moved_at = None
 

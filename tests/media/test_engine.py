@@ -523,3 +523,29 @@ def test_a_sending_port_that_fails_ends_nothing(desk: Desk) -> None:
     desk.command(desk.connect(2))
     desk.run(1.0)
     assert len(phone.wire.sent) > 40
+
+
+DATAGRAMS = st.one_of(
+    st.binary(max_size=300),
+    st.builds(
+        lambda kind, number, timestamp, payload: struct.pack("!BBHII", 0x80, kind, number, timestamp, 77) + payload,
+        st.sampled_from([0, 13, 101, 0x80, 200, 201]),
+        st.integers(0, 0xFFFF) | st.integers(0, 6),
+        st.integers(0, 0xFFFFFFFF) | st.integers(0, 4000),
+        st.binary(max_size=2000),
+    ),
+)
+
+
+@given(st.lists(DATAGRAMS, max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_whatever_comes_from_the_network_the_engine_goes_on(datagrams: list[bytes]) -> None:
+    desk = Desk()
+    phone = desk.call()
+    desk.command(Stream(1, "pcm16", 16000, 20), Record(1, is_on=True))
+    for data in datagrams:
+        phone.wire.rtp_received(data, Phone.address, desk.now)
+        phone.wire.rtcp_received(data, Phone.address, desk.now)
+        desk.run(0.02)
+    desk.end()
+    assert [len(event.audio) for event in desk.of(Audio)] == [640] * len(datagrams)
