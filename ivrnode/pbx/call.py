@@ -10,9 +10,10 @@ What the caller hears is `Sound`'s business, the script's sockets are `Sockets`'
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 from ivrnode.errors import ProtocolError, ScriptError
 from ivrnode.log import Log
@@ -54,6 +55,10 @@ class Assignment:
     secrets: Secrets
 
 
+Service = Callable[["Call", script.Request, float], None]
+"""What answers the script's requests of one name: by `Call.reply`, now or later; news of it go by `Call.tell`."""
+
+
 class Call:
     """Doors: `media_told`, `script_acted`, `script_ended`, the far end's (`confirmed`, `left` ...), `end`."""
 
@@ -64,6 +69,7 @@ class Call:
         effects: Effects,
         agenda: Agenda,
         log: Log,
+        services: Mapping[str, Service],
         on_gone: Callable[[Call], None],
         now: float,
     ) -> None:
@@ -78,6 +84,8 @@ class Call:
         self._digits: deque[str] = deque(maxlen=EARLY_DIGITS)
         self._is_listening = self._is_streaming = self._is_draining = self._is_giving_up = False
         self._has_script = False
+        self._services = services
+        self._requests: set[int] = set()
         self.sound = Sound(self.id, party.leg, self.tenant, effects, self._tell)
         self.sockets = Sockets(self.id, self.tenant, effects, assignment.secrets, log, self._tell)
 
@@ -194,6 +202,8 @@ class Call:
                 self.sockets.open(action)
             case script.CloseSocket():
                 self.sockets.close(action)
+            case script.Request():
+                self._request(action, now)
             case script.Stream():
                 self._stream(action)
             case script.ListenDigits():
@@ -271,8 +281,28 @@ class Call:
         if action.seconds is None and not action.tasks and self._is_idle():
             self.end("finished", now)
 
+    def _request(self, action: script.Request, now: float) -> None:
+        if action.request:
+            self._requests.add(action.request)
+        service = self._services.get(action.what)
+        if service is None:
+            self.reply(action.request, error=f"{action.what} is no service of this core")
+        else:
+            service(self, action, now)
+
+    def reply(self, request: int, value: Any = None, body: bytes = b"", error: str = "") -> None:
+        """Answer a Request of the script, once. A refusal is also a line of the tenant's log."""
+        if error:
+            self.write("SCRIPT", 2, error)
+        if request in self._requests:
+            self._requests.discard(request)
+            self._tell(script.Reply(request, value, body, error))
+
+    def tell(self, event: script.Told) -> None:
+        self._tell(event)
+
     def _is_idle(self) -> bool:
-        is_quiet = self.sound.is_empty and self.sockets.is_empty
+        is_quiet = self.sound.is_empty and self.sockets.is_empty and not self._requests
         return is_quiet and not (self._is_streaming or self._is_listening or self._is_draining)
 
     def _tell(self, event: script.Event) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from ivrnode.log import Log
 from ivrnode.media import messages as media
 from ivrnode.pbx.agenda import Agenda
-from ivrnode.pbx.call import Call
+from ivrnode.pbx.call import Call, Service
 from ivrnode.pbx.effects import Effects
 from ivrnode.pbx.reception import Reception
 from ivrnode.pbx.refusal import RefusedError
@@ -50,6 +50,7 @@ class Core:
         self.calls: dict[str, Call] = {}
         self._reception, self._desk, self._effects, self._log = reception, desk, effects, log
         self._agenda = Agenda()
+        self.services: dict[str, Service] = {}
         self._legs: dict[int, Call] = {}
         self._sessions: dict[InviteSession, Call] = {}
         self._leg_numbers = itertools.count(1)
@@ -121,7 +122,7 @@ class Core:
         except RefusedError as refused:
             event.session.reject(refused.status, now, refused.reason, refused.headers)
             return
-        call = Call(assignment, party, self._effects, self._agenda, self._log, self._forget, now)
+        call = Call(assignment, party, self._effects, self._agenda, self._log, self.services, self._forget, now)
         self.calls[call.id] = self._legs[party.leg] = self._sessions[event.session] = call
         self._effects.media(media.Open(party.leg, self._media_host))
 

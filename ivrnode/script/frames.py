@@ -79,6 +79,11 @@ def _socket_message(event: m.SocketMessage) -> bytes:
     return _frame(ops.SOCKET_BINARY, event.socket, event.data)
 
 
+def _with_body(op: int, number: int, head: dict[str, Any], body: bytes) -> bytes:
+    text = orjson.dumps(head)
+    return _frame(op, number, ops.BODY_HEAD.pack(len(text)) + text + body)
+
+
 _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     m.Boot: _boot,
     m.AudioHeard: lambda e: _frame(ops.AUDIO, 0, e.audio),
@@ -93,6 +98,8 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     m.SocketFailed: lambda e: _frame(ops.SOCKET_FAILED, e.socket, e.error.encode()),
     m.SocketClosed: lambda e: _frame(ops.SOCKET_CLOSED, e.socket, ops.CLOSE_HEAD.pack(e.code) + e.reason.encode()),
     m.Result: lambda e: _frame(ops.RESULT, e.request, orjson.dumps({"value": e.value, "error": e.error})),
+    m.Reply: lambda e: _with_body(ops.REPLY, e.request, {"value": e.value, "error": e.error}, e.body),
+    m.Told: lambda e: _with_body(ops.TOLD, e.subject, {"what": e.what, "arguments": dict(e.arguments)}, e.body),
     m.Wake: lambda e: _frame(ops.WAKE),
     m.HungUp: lambda e: _frame(ops.END, 0, orjson.dumps({"reason": e.reason, "grace": e.grace})),
 }
@@ -181,6 +188,15 @@ def _socket_close(number: int, payload: Payload) -> m.Action:
     return m.CloseSocket(number, code, str(reason, "utf-8"))
 
 
+def _request(number: int, payload: Payload) -> m.Action:
+    (length,) = ops.BODY_HEAD.unpack_from(payload)
+    end = ops.BODY_HEAD.size + length
+    if length > ops.MAX_ARGUMENTS or end > len(payload) or len(payload) - end > ops.MAX_MESSAGE:
+        raise ValueError("bad length")
+    what, arguments = _fields(payload[ops.BODY_HEAD.size : end], what=str, arguments=dict)
+    return m.Request(number, what, arguments, bytes(payload[end:]))
+
+
 def _done(number: int, payload: Payload) -> Acknowledgement:
     return Acknowledgement(number, None)
 
@@ -215,6 +231,7 @@ _DECODERS: dict[int, Callable[[int, Payload], m.Action | Acknowledgement]] = {
     ops.DONE: _done,
     ops.WAIT: _wait,
     ops.FAILED: _failed,
+    ops.REQUEST: _request,
     ops.FINISHED: lambda number, payload: m.Finished(),
 }
 

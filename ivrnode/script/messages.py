@@ -118,6 +118,26 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a Request, in its turn among the events. `value`: JSON types; `error` non-empty: raise it."""
+
+    request: int
+    value: Any = None
+    body: bytes = b""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """News of something that a Request began: `subject` is its number, `what` says which news."""
+
+    subject: int
+    what: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Wake:
     """The seconds of the last Wait are over."""
 
@@ -142,6 +162,8 @@ Event = (
     | SocketFailed
     | SocketClosed
     | Result
+    | Reply
+    | Told
     | Wake
     | HungUp
 )
@@ -240,6 +262,17 @@ class CloseSocket:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """A service is wanted that is asked for seldom: `what` names it, `arguments` are JSON types. Answered by one Reply;
+    `request` 0 wants none."""
+
+    request: int
+    what: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """The script's loop is idle. `seconds` until its next timer, None = no timer. `tasks`: coroutines not finished."""
 
@@ -274,6 +307,7 @@ Action = (
     | OpenSocket
     | SendSocket
     | CloseSocket
+    | Request
     | Wait
     | Failed
     | Finished

@@ -28,6 +28,8 @@ SOCKET_CLOSED = 11  # id = socket, CLOSE_HEAD, reason
 RESULT = 12  # id = request, JSON {value, error}
 WAKE = 13
 END = 14  # JSON {reason, grace}
+REPLY = 15  # id = request, BODY_HEAD, JSON {value, error}, body
+TOLD = 16  # id = subject, BODY_HEAD, JSON {what, arguments}, body
 
 # To the core.
 READY = 64
@@ -47,11 +49,13 @@ DONE = 77  # id = events dealt with; more have come
 WAIT = 78  # id = events dealt with; WAIT_BODY: idle
 FAILED = 79  # id = line, one byte: fatal, traceback
 FINISHED = 80
+REQUEST = 81  # id = request, BODY_HEAD, JSON {what, arguments}, body
 
 PLAYED_HEAD = struct.Struct("<I?")  # played_ms, is_stopped
 SENT = struct.Struct("<Q")  # bytes
 CLOSE_HEAD = struct.Struct("<H")  # code
 PLAY_HEAD = struct.Struct("<BIB")  # index in CODECS, rate, length of the tag in bytes
+BODY_HEAD = struct.Struct("<I")  # length of the JSON
 WAIT_BODY = struct.Struct("<dI")  # seconds (below 0: no timer), unfinished tasks
 
 CODECS = ("g711_ulaw", "g711_alaw", "pcm16")
@@ -63,4 +67,5 @@ MAX_TEXT = 5000  # characters of one say
 MAX_TAG = 255  # bytes
 MAX_SOCKETS = 4
 MAX_HEADERS = 64
+MAX_ARGUMENTS = 64 * 1024  # bytes of a request's JSON
 MAX_LINE = 8 * 1024  # bytes of one log line

@@ -275,3 +275,23 @@ def test_one_call_too_many_for_the_node_is_503(tmp_path: Path, desk: Desk) -> No
     world.call()
     world.invite()
     assert [event.status for event in world.seen(sip.Rejected)] == [503]
+
+
+def test_a_request_is_answered_once_and_keeps_the_call_up(world: World, desk: Desk) -> None:
+    asked: list[script.Request] = []
+    world.core.services["echo"] = lambda call, request, now: asked.append(request)
+    world.call()
+    world.act(script.Request(1, "echo", {"text": "hi"}), script.Wait(None, 0))
+    assert asked and not world.seen(sip.Ended)
+    call = world.core.calls[world.name]
+    call.reply(1, "hi")
+    call.reply(1, "again")
+    assert desk.told == [script.Reply(1, "hi")]
+    world.act(script.Wait(None, 0))
+    assert world.logged("ended: finished")
+
+
+def test_an_unknown_service_is_an_error_to_the_script(world: World, desk: Desk) -> None:
+    world.call()
+    world.act(script.Request(1, "teleport"))
+    assert desk.told == [script.Reply(1, error="teleport is no service of this core")]

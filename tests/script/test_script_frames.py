@@ -98,6 +98,8 @@ def test_every_event_has_a_frame() -> None:
         m.SocketFailed(1, "refused"),
         m.SocketClosed(1, 1006, ""),
         m.Result(7, 40),
+        m.Reply(8, {"code": 200}, b"body"),
+        m.Told(8, "ended", {"reason": "bye"}),
         m.Wake(),
         m.HungUp("caller", 5),
     ]
@@ -123,6 +125,7 @@ def test_every_event_has_a_frame() -> None:
         (ops.SEND_TEXT, 1, "ü".encode(), m.SendSocket(1, "ü")),
         (ops.SEND_BINARY, 1, b"\xff", m.SendSocket(1, b"\xff")),
         (ops.SOCKET_CLOSE, 1, b"\xe8\x03bye", m.CloseSocket(1, 1000, "bye")),
+        (ops.REQUEST, 3, ops.BODY_HEAD.pack(35) + b'{"what":"http","arguments":{"a":1}}body', m.Request(3, "http", {"a": 1}, b"body")),
         (ops.DONE, 9, b"", Acknowledgement(9, None)),
         (ops.WAIT, 9, ops.WAIT_BODY.pack(-1, 2), Acknowledgement(9, m.Wait(None, 2))),
         (ops.WAIT, 9, ops.WAIT_BODY.pack(1.5, 0), Acknowledgement(9, m.Wait(1.5, 0))),
@@ -162,6 +165,10 @@ def test_each_action(op: int, number: int, payload: bytes, expected: object) -> 
         (ops.SOCKET_CLOSE, 1, b"\xe8\x03" + b"x" * 124),
         (ops.WAIT, 1, ops.WAIT_BODY.pack(float("nan"), 0)),
         (ops.WAIT, 1, b""),
+        (ops.REQUEST, 1, ops.BODY_HEAD.pack(3) + b"{}"),
+        (ops.REQUEST, 1, ops.BODY_HEAD.pack(2) + b"{}"),
+        (ops.REQUEST, 1, ops.BODY_HEAD.pack(31) + b'{"what":"http","arguments":[1]}'),
+        (ops.REQUEST, 1, b""),
         (ops.FAILED, 1, b""),
     ],
 )  # fmt: skip

@@ -16,6 +16,7 @@ from ivrnode.script.guest.arguments import Buffer
 from ivrnode.script.guest.call import Call
 from ivrnode.script.guest.imports import script_builtins
 from ivrnode.script.guest.runtime import Runtime
+from ivrnode.script.guest.services import Services
 from ivrnode.script.guest.timers import Timers
 from ivrnode.script.guest.websocket import Sockets, Websocket
 
@@ -101,6 +102,7 @@ class Environment:
     """All names of section 3 of the API. Made in the zygote, so that a call begins with `begin` and little else."""
 
     def __init__(self, runtime: Runtime) -> None:
+        self.services = Services(runtime)
         self.call = Call(runtime)
         runtime.hangup = self.call.hangup
         self.timers = Timers(runtime)

@@ -45,6 +45,8 @@ class Worker:
             ops.SOCKET_SENT: self._socket_sent,
             ops.SOCKET_FAILED: self._socket_failed,
             ops.SOCKET_CLOSED: self._socket_closed,
+            ops.REPLY: self._environment.services._replied,
+            ops.TOLD: self._environment.services._told,
             ops.WAKE: self._wake,
             ops.END: self._end,
         }
