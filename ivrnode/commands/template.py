@@ -10,6 +10,8 @@ from ivrnode.cli import with_config, with_tenant_and_node
 from ivrnode.errors import ConfigError, ScriptError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ivrnode.config import Config
     from ivrnode.tenancy.templates import Templates
 
@@ -32,7 +34,7 @@ def which(config: Config, tenant: str, node: str) -> None:
     runs = templates.find(tenant, node)
     for tier, path in templates.places(tenant, node):
         mark = "runs ->" if tier == runs.tier else ""
-        click.echo(f"{mark:7} {tier:7} {path}{'' if path.exists() else '  (empty)'}")
+        click.echo(f"{mark:7} {tier:7} {path}{'  (empty)' if _is_empty(path) else ''}")
     if runs.error is not None:
         raise runs.error
 
@@ -79,6 +81,14 @@ def reset(config: Config, tenant: str, node: str) -> None:
     templates = _templates(config, tenant, node)
     path = templates.path(tenant, node)
     click.echo(f"removed {path}" if templates.reset(tenant, node) else f"{path} was empty already")
+
+
+def _is_empty(path: Path) -> bool:
+    """True where the next tier applies: no file, or nothing but blanks in it."""
+    try:
+        return not path.read_bytes().strip()
+    except OSError:
+        return not path.exists()
 
 
 def _templates(config: Config, tenant: str, node: str) -> Templates:

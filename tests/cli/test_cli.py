@@ -99,6 +99,10 @@ def test_template_which_marks_the_one_that_runs(home: Path) -> None:
     ]
     assert lines[2] == "runs -> system  tenants/ivrnode.py"
     assert lines[0].endswith("(empty)")
+    (home / "tenants" / "ivrnode.py").write_text("\n  \n")
+    lines = run("template", "which", "--tenant", "a.example").output.splitlines()
+    assert [line.endswith("(empty)") for line in lines] == [True, True, False]
+    assert lines[2].startswith("runs -> default")
 
 
 def test_template_set_show_reset(home: Path) -> None:
