@@ -18,6 +18,7 @@ from ivrnode.media import messages as media
 from ivrnode.pbx.agenda import Agenda
 from ivrnode.pbx.call import Call, Service
 from ivrnode.pbx.effects import Effects
+from ivrnode.pbx.quotas import Quotas
 from ivrnode.pbx.reception import Reception
 from ivrnode.pbx.refusal import RefusedError
 from ivrnode.pbx.registration_desk import RegistrationDesk
@@ -51,6 +52,7 @@ class Core:
         self._reception, self._desk, self._effects, self._log = reception, desk, effects, log
         self._agenda = Agenda()
         self.services: dict[str, Service] = {}
+        self.quotas = Quotas(reception.quota_limits)
         self._legs: dict[int, Call] = {}
         self._sessions: dict[InviteSession, Call] = {}
         self._leg_numbers = itertools.count(1)
@@ -144,6 +146,7 @@ class Core:
         self.calls.pop(call.id, None)
         self._legs.pop(call.party.leg, None)
         self._sessions.pop(call.party.session, None)
+        self.quotas.forget(call.id)
 
     # The other doors: each finds its call; what comes for a call that is gone is dropped.
 

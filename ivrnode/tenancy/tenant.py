@@ -14,6 +14,7 @@ from typing import Any
 
 from ivrnode.errors import ConfigError
 from ivrnode.tenancy.document import Document, named, option
+from ivrnode.tenancy.quotas import QuotaLimits
 from ivrnode.tenancy.secrets import Secret, SecretSource, read_secrets
 
 TENANT_FILE, SECRETS_FILE = "tenant.toml", "secrets.toml"
@@ -83,6 +84,7 @@ class TenantFile(NodeRules):
     display: str = ""
     aliases: tuple[str, ...] = option((), parse=_aliases)
     max_calls: int = option(50, low=0, high=100_000)
+    quotas: QuotaLimits
     accounts: Mapping[str, Account] = option({})
     nodes: Mapping[str, IvrNode] = option({})
 
@@ -103,6 +105,7 @@ class Tenant:
     display: str
     aliases: tuple[str, ...]
     max_calls: int
+    quotas: QuotaLimits
     accounts: Mapping[str, Account]
     nodes: Mapping[str, IvrNode]
     secrets: Mapping[str, Secret]
@@ -127,6 +130,7 @@ def load_tenant(folder: Path, environ: Mapping[str, str]) -> Tenant:
         display=file.display or domain,
         aliases=file.aliases,
         max_calls=file.max_calls,
+        quotas=file.quotas,
         accounts=file.accounts,
         nodes=nodes,
         secrets=secrets,
