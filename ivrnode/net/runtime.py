@@ -14,6 +14,8 @@ import contextlib
 import random
 import signal
 import time
+import traceback
+from typing import Any
 
 from ivrnode import __version__
 from ivrnode.config import Config
@@ -92,6 +94,7 @@ class Runtime:
         await self._close()
 
     async def _open(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._failed)
         await self.world.start()
         for listen in self.config.sip.listen:
             host, port = await self.world.flows.listen(listen.transport, listen.host, listen.port)
@@ -114,12 +117,21 @@ class Runtime:
         due = time.monotonic()
         while True:
             now = time.monotonic()
-            self.core.tick(now)
-            self.world.tick()
+            try:
+                self.core.tick(now)
+                self.world.tick()
+            except Exception as error:
+                self._failed(asyncio.get_running_loop(), {"message": "the tick failed", "exception": error})
             if not self.core.calls:
                 self._is_empty.set()
             due = max(due + TICK, now)
             await asyncio.sleep(due - time.monotonic())
+
+    def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A fault of ours in one callback: logged in full, and every other call goes on."""
+        error = context.get("exception")
+        trace = "".join(traceback.format_exception(error)) if error is not None else ""
+        self.log.write("GENERAL", 0, f"internal error: {context['message']}\n{trace}".rstrip())
 
     def _sent_by(self, flow: Flow) -> tuple[str, int]:
         return self.addresses.towards(flow.remote[0]), flow.local[1]

@@ -54,6 +54,7 @@ class House:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.runtime.__aexit__(kind, error, trace)
+        assert not [entry.text for entry in self.lines if entry.text.startswith("internal error")]
 
     def uri(self, extension: str, transport: str = "udp") -> str:
         port = next(port for name, _, port in self.runtime.listening if name == transport)

@@ -147,3 +147,26 @@ async def test_when_the_media_process_dies_its_calls_end_and_the_next_one_works(
     assert await caller.left() == "bye"
     await house.wrote("the media process died", category="MEDIA")
     await hold_a_tone(house, later)
+
+
+async def test_a_fault_of_ours_in_one_tick_is_logged_and_ends_no_call(
+    open_house: OpenHouse, new_caller: NewCaller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = await open_house(scripts={"echo": echo()})
+    neighbour = await new_caller()
+    await hold_a_tone(house, neighbour)
+    broken = iter([True])
+
+    def tick(now: float) -> None:
+        if next(broken, False):
+            raise ZeroDivisionError("a bug")
+        type(house.runtime.core).tick(house.runtime.core, now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.runtime.core, "tick", tick)
+        entry = await house.wrote("internal error", category="GENERAL")
+    assert "ZeroDivisionError: a bug" in entry.text
+    house.lines.remove(entry)
+    began = neighbour.ear.now_ms
+    await neighbour.reach(began + 1300)
+    check_tone(neighbour, began, neighbour.ear.now_ms - 200)
