@@ -22,7 +22,7 @@ from typing import Protocol
 
 from ivrnode.errors import ConfigError, ScriptError, StateError
 from ivrnode.net.walls import Walls, probe
-from ivrnode.net.zygote import Zygote
+from ivrnode.net.zygote import PAUSE, Zygote
 from ivrnode.script.end import ScriptEnd
 from ivrnode.script.host import ScriptHost
 from ivrnode.script.limits import Limits
@@ -31,7 +31,6 @@ from ivrnode.script.messages import Action, Boot, Event, HungUp, Ready
 _TICK = 0.02
 _POOL = 4
 _LIMITS = Limits()
-_PAUSE = 1.0  # seconds before the next try when a zygote or an idle worker died by itself
 _RECEIVE = 256 * 1024
 # The range that systemd keeps for users without a name; below 65536 it also exists in most containers.
 _FIRST_UID, _UIDS = 61184, 4336
@@ -54,6 +53,7 @@ class _Worker:
         self.call = ""
         self.pid, self.pidfd = 0, -1
         self.unsent = memoryview(b"")
+        self.is_to_flush = False  # something was queued in this turn of the loop
         self.deadline = 0.0  # to be READY, later for the grace; 0: none
         self.end: ScriptEnd | None = None
         self.watched = 0  # number of the event under the watchdog's eye
@@ -81,11 +81,11 @@ class ScriptWorkers:
         self._workers: dict[int, _Worker] = {}
         self._calls: dict[str, _Worker] = {}
         self._pool: deque[_Worker] = deque()
+        self._to_flush: list[_Worker] = []
         self._last_serial = self._last_uid = 0
         self._uids: set[int] = set()
-        self._zygote: Zygote | None = None
-        self._not_before = 0.0  # when the pool may be filled again
-        self._is_closing = False
+        self._is_open = False
+        self._not_before = 0.0  # when the pool may be filled again, after an idle worker died by itself
         self._buffer = memoryview(bytearray(_RECEIVE))
         self.walls = Walls()
 
@@ -97,27 +97,27 @@ class ScriptWorkers:
         if not self.walls.seccomp and not self._is_unsafe:
             raise ConfigError("scripts cannot be locked down here: no seccomp. --unsafe-scripts runs them all the same")
         self._zygote = Zygote(self)
+        self._is_open = True
         self._fill_pool()
         self._timer = self._loop.call_later(_TICK, self._tick)
 
     async def close(self) -> None:
         """Kill what runs and end the zygote. Every call still running gets its script_ended first."""
-        if self._zygote is None:
+        if not self._is_open:
             return
-        self._is_closing = True
+        self._is_open = False
         self._timer.cancel()
         for worker in list(self._workers.values()):
             self._end(worker, ScriptEnd("killed", "shutdown"))
         if self._workers:
+            self._all_ended.clear()
             await self._all_ended.wait()
-        zygote, self._zygote = self._zygote, None
-        if zygote is not None:
-            await zygote.close()
+        await self._zygote.close()
 
     def run(self, call: str, boot: Boot) -> None:
         """Start a script for `call`. What comes of it is told to the listener."""
-        if call in self._calls or self._is_closing:
-            raise StateError(f"call {call!r} has a script already, or scripts are closing down")
+        if call in self._calls or not self._is_open:
+            raise StateError(f"call {call!r} has a script already, or no scripts can run now")
         worker = self._take()
         worker.call = call
         worker.deadline = 0.0 if worker.host.is_ready else time.monotonic() + self._limits.ready_seconds
@@ -137,8 +137,11 @@ class ScriptWorkers:
             return
         if type(event) is HungUp:
             worker.deadline = time.monotonic() + event.grace
-        if worker.host.is_ready and not worker.unsent:
-            self._write(worker)
+        if worker.host.is_ready and not worker.is_to_flush:
+            worker.is_to_flush = True
+            self._to_flush.append(worker)
+            if len(self._to_flush) == 1:
+                self._loop.call_soon(self._flush)  # one write, and one waking, for all events of this turn
 
     def kill(self, call: str, reason: str) -> None:
         """End a script at once, through no fault of its own. Harmless when it has ended."""
@@ -157,8 +160,8 @@ class ScriptWorkers:
         return self._pool.popleft() if self._pool else self._fork()
 
     def _fill_pool(self) -> None:
-        if time.monotonic() >= self._not_before and not self._is_closing:
-            while len(self._pool) < self._pool_size and self._zygote is not None:
+        if self._is_open and time.monotonic() >= self._not_before:
+            while len(self._pool) < self._pool_size:
                 self._pool.append(self._fork())
 
     def _fork(self) -> _Worker:
@@ -168,11 +171,8 @@ class ScriptWorkers:
         worker = _Worker(self._last_serial, self._free_uid(), ours, self._limits)
         self._workers[worker.serial] = worker
         request = {"serial": worker.serial, "uid": worker.uid, "is_unsafe": self._is_unsafe}
-        if self._zygote is None:
-            theirs.close()  # between two zygotes: it waits for READY in vain
-        else:
-            self._zygote.fork(request | {"limits": self._request_limits}, theirs)
-            self._loop.add_reader(ours, self._read, worker)
+        self._zygote.fork(request | {"limits": self._request_limits}, theirs)
+        self._loop.add_reader(ours, self._read, worker)
         return worker
 
     def _free_uid(self) -> int:
@@ -189,34 +189,28 @@ class ScriptWorkers:
     # What the zygote tells.
 
     def worker_forked(self, serial: int, pid: int, pidfd: int) -> None:
-        worker = self._workers[serial]
-        worker.pid, worker.pidfd = pid, pidfd
-        if worker.end is not None:
-            worker.kill()
+        worker = self._workers.get(serial)
+        if worker is not None:
+            worker.pid, worker.pidfd = pid, pidfd
+        else:
+            os.close(pidfd)  # given up meanwhile; it finds its socket closed and ends
 
     def worker_ended(self, serial: int, status: int) -> None:
-        worker = self._workers[serial]
-        while worker.end is None and self._read(worker):
-            pass  # its last words
-        self._forget(worker, worker.end or _natural_end(worker.host, status))
+        worker = self._workers.get(serial)
+        if worker is not None:
+            while worker.end is None and self._read(worker):
+                pass  # its last words
+            self._forget(worker, worker.end or _natural_end(worker.host, status))
 
     def fork_failed(self, serial: int, error: str) -> None:
-        self._forget(self._workers[serial], ScriptEnd("start_failed", f"fork failed: {error}"))
+        if serial in self._workers:
+            self._forget(self._workers[serial], ScriptEnd("start_failed", f"fork failed: {error}"))
 
     def zygote_lost(self) -> None:
-        self._zygote = None
         for worker in list(self._workers.values()):
             worker.kill()
             reason = "crashed" if worker.host.is_ready else "start_failed"
             self._forget(worker, worker.end or ScriptEnd(reason, "the zygote of the scripts died"))
-        if not self._is_closing:
-            wait = max(0.0, self._not_before - time.monotonic())
-            self._not_before = time.monotonic() + wait + _PAUSE
-            self._loop.call_later(wait, self._restart)
-
-    def _restart(self) -> None:
-        if not self._is_closing:
-            self._zygote = Zygote(self)
 
     # One worker.
 
@@ -246,6 +240,13 @@ class ScriptWorkers:
                 self._listener.script_action(worker.call, action)
         return worker.end is None
 
+    def _flush(self) -> None:
+        workers, self._to_flush = self._to_flush, []
+        for worker in workers:
+            worker.is_to_flush = False
+            if worker.end is None and not worker.unsent:
+                self._write(worker)
+
     def _write(self, worker: _Worker) -> None:
         while data := worker.unsent or memoryview(worker.host.to_send()):
             try:
@@ -264,24 +265,29 @@ class ScriptWorkers:
                 worker.unsent = memoryview(b"")
 
     def _end(self, worker: _Worker, end: ScriptEnd) -> None:
-        """Decide how it ends, kill it, hear no more of it. It is told when the process is gone."""
-        if worker.end is None:
-            worker.end = end
-            self._loop.remove_reader(worker.sock)
-            self._loop.remove_writer(worker.sock)
+        """Decide how it ends, kill it, hear no more of it. That is told when the process is gone."""
+        if worker.end is not None:
+            return
+        worker.end = end
+        self._loop.remove_reader(worker.sock)
+        self._loop.remove_writer(worker.sock)
+        if worker.pidfd >= 0:
             worker.kill()
+        else:  # not even forked, and the zygote may take its time
+            self._loop.call_soon(self._forget, worker, end)
 
     def _forget(self, worker: _Worker, end: ScriptEnd) -> None:
+        if self._workers.pop(worker.serial, None) is None:
+            return
         self._loop.remove_reader(worker.sock)
         self._loop.remove_writer(worker.sock)
         worker.sock.close()
         if worker.pidfd >= 0:
             os.close(worker.pidfd)
-        del self._workers[worker.serial]
         self._uids.discard(worker.uid)
         if worker in self._pool:
             self._pool.remove(worker)
-            self._not_before = time.monotonic() + _PAUSE
+            self._not_before = time.monotonic() + PAUSE
         if worker.call:
             del self._calls[worker.call]
             dropped = worker.host.audio_dropped

@@ -17,6 +17,7 @@ import ivrnode
 COMMAND = (sys.executable, "-I", "-S", "-c")
 ROOT = str(Path(ivrnode.__file__).parent.parent)
 _BOOTSTRAP = "import sys; sys.path.append(sys.argv[1]); from ivrnode.script.guest.zygote import main; main()"
+PAUSE = 1.0
 _MAX_ANSWER = 4096
 _END_SECONDS = 2.0
 
@@ -35,25 +36,16 @@ class ZygoteListener(Protocol):
 
 
 class Zygote:
-    """One zygote process, started at once. Needs a running loop."""
+    """The zygote process. One that dies is replaced at once, but not more often than every PAUSE seconds."""
 
     def __init__(self, listener: ZygoteListener) -> None:
         self._listener = listener
         self._loop = asyncio.get_running_loop()
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control.setblocking(False)
         self._requests: deque[tuple[bytes, socket.socket]] = deque()
-        with theirs:
-            self._process = subprocess.Popen(
-                [*COMMAND, _BOOTSTRAP, ROOT, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env={},
-                cwd="/",
-                start_new_session=True,  # the terminal's Ctrl-C is for the core
-            )
-        self._loop.add_reader(self._control, self._answered)
+        self._not_before = 0.0
+        self._restart: asyncio.TimerHandle | None = None
+        self._control: socket.socket | None = None
+        self._start()
 
     @property
     def pid(self) -> int:
@@ -67,10 +59,28 @@ class Zygote:
 
     async def close(self) -> None:
         """End it, and with it every worker that is left."""
-        self._loop.remove_reader(self._control)
-        self._forget_requests()
-        self._control.close()
+        if self._restart is not None:
+            self._restart.cancel()
+        self._disconnect()
         await asyncio.to_thread(self._wait)
+
+    def _start(self) -> None:
+        self._not_before = self._loop.time() + PAUSE
+        self._restart = None
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.setblocking(False)
+        with theirs:
+            self._process = subprocess.Popen(
+                [*COMMAND, _BOOTSTRAP, ROOT, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env={},
+                cwd="/",
+                start_new_session=True,  # the terminal's Ctrl-C is for the core
+            )
+        self._loop.add_reader(self._control, self._answered, self._control)
+        self._send()
 
     def _wait(self) -> None:
         try:
@@ -80,6 +90,8 @@ class Zygote:
             self._process.wait()
 
     def _send(self) -> None:
+        if self._control is None:
+            return  # between two zygotes: the next one gets it
         while self._requests:
             request, end = self._requests[0]
             try:
@@ -93,9 +105,9 @@ class Zygote:
             end.close()
         self._loop.remove_writer(self._control)
 
-    def _answered(self) -> None:
+    def _answered(self, control: socket.socket) -> None:
         try:
-            data, fds, _, _ = socket.recv_fds(self._control, _MAX_ANSWER, 1)
+            data, fds, _, _ = socket.recv_fds(control, _MAX_ANSWER, 1)
         except BlockingIOError:
             return
         except OSError:
@@ -112,15 +124,18 @@ class Zygote:
             self._listener.fork_failed(answer["serial"], answer["error"])
 
     def _lost(self) -> None:
-        self._loop.remove_reader(self._control)
-        self._forget_requests()
-        self._control.close()
+        self._disconnect()
         self._process.kill()
         self._process.wait()  # it has closed its end: dead or dying, this does not take long
+        self._restart = self._loop.call_at(max(self._loop.time(), self._not_before), self._start)
         self._listener.zygote_lost()
 
-    def _forget_requests(self) -> None:
-        self._loop.remove_writer(self._control)
+    def _disconnect(self) -> None:
         for _, end in self._requests:
             end.close()
         self._requests.clear()
+        if self._control is not None:
+            self._loop.remove_reader(self._control)
+            self._loop.remove_writer(self._control)
+            self._control.close()
+            self._control = None

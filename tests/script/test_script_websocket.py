@@ -46,7 +46,11 @@ print(same is ws)
 """)
     assert script.all(m.OpenSocket) == [
         m.OpenSocket(
-            1, "ws://h", (("Authorization", "Bearer k", True), ("A", "b", False), ("User-Agent", "x", False)), False, 3.0
+            1,
+            "ws://h",
+            (("Authorization", "Bearer k", True), ("A", "b", False), ("User-Agent", "x", False)),
+            False,
+            3.0,
         )
     ]
     assert script.lines == ["Websocket.header: unknown key 'c' ignored", "True"]
@@ -149,7 +153,9 @@ print("over", ws.state)
 
 
 async def test_a_thousand_messages_are_kept(stage: Stage) -> None:
-    script = await connected(stage, 'ws = Websocket("ws://h"); ws.connect()\ncall.dtmf(lambda: print(len(ws._messages)))')
+    script = await connected(
+        stage, 'ws = Websocket("ws://h"); ws.connect()\ncall.dtmf(lambda: print(len(ws._messages)))'
+    )
     for number in range(1010):
         script.send(m.SocketMessage(1, str(number)))
         if number % 100 == 0:

@@ -67,7 +67,7 @@ def set_limits(limits: dict[str, Any], size: tuple[int, int]) -> None:
     """Step 2, what every Unix has; the only one that unsafe mode keeps."""
     _limit("DATA", size[0] + limits["memory"])
     _limit("AS", size[1] + limits["address_space"])
-    _limit("CPU", limits["cpu_call_seconds"])
+    _limit("CPU", limits["cpu_call_seconds"], margin=1)  # SIGXCPU first: it tells itself apart from any other kill
     _limit("STACK", _STACK)
     _limit("FSIZE", 0)
     _limit("CORE", 0)
@@ -94,9 +94,9 @@ def check() -> None:
     raise LockdownError("the filter is not on: shared memory works")
 
 
-def _limit(name: str, value: int) -> None:
+def _limit(name: str, value: int, margin: int = 0) -> None:
+    """Not above what is allowed already. `margin`: how far the hard limit lies above the soft one."""
     kind = getattr(resource, "RLIMIT_" + name)
     hard = resource.getrlimit(kind)[1]
-    if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
-    resource.setrlimit(kind, (value, value))
+    wanted = value + margin if hard == resource.RLIM_INFINITY else min(value + margin, hard)
+    resource.setrlimit(kind, (min(value, wanted), wanted))

@@ -1,0 +1,298 @@
+"""The workers as the core sees them: start, pool, kill, watchdog, floods, the zygote's death, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ivrnode.errors import StateError
+from ivrnode.script import messages as m
+from ivrnode.script.limits import Limits
+from script.stage import Stage, open_stage
+
+ECHO = "call.dtmf(lambda digit: print(digit))"
+
+
+async def test_run_is_told_to_the_end_exactly_once() -> None:
+    async with open_stage() as stage:
+        script = await stage.play(ECHO)
+        with pytest.raises(StateError):
+            stage.workers.run(script.call, m.Boot("", "ivrnode.py", m.Facts("", "", "", "", "", "", "")))
+        assert (await script.hang_up()).reason == "finished"
+        script.send(m.DigitPressed("1"))
+        stage.workers.kill(script.call, "late")
+        stage.workers.kill("nobody", "")
+        await (await stage.play("pass")).hang_up()
+        assert stage.ended == ["call-0", "call-1"]
+
+
+async def test_calls_beyond_the_pool_start_as_well() -> None:
+    async with open_stage(pool=2) as stage:
+        scripts = [stage.run("print('here')") for _ in range(12)]
+        await asyncio.gather(*(script.until(lambda s=script: s.lines) for script in scripts))
+        assert [script.lines for script in scripts] == [["here"]] * 12
+
+
+async def test_kill_is_no_fault_of_the_script() -> None:
+    async with open_stage() as stage:
+        script = await stage.play(ECHO)
+        stage.workers.kill(script.call, "admin")
+        end = await script.ended()
+        assert (end.reason, end.text, end.is_fault) == ("killed", "admin", False)
+
+
+async def test_kill_before_it_was_ever_ready() -> None:
+    async with open_stage(pool=0) as stage:
+        script = stage.run(ECHO)
+        stage.workers.kill(script.call, "caller gone")
+        assert (await script.ended()).text == "caller gone"
+        assert script.actions == []
+
+
+async def test_close_ends_every_call() -> None:
+    async with open_stage() as stage:
+        scripts = [await stage.play(ECHO), await stage.play(ECHO), stage.run("while True: pass")]
+    assert [script.end.text for script in scripts if script.end] == ["shutdown"] * 3
+
+
+async def test_cpu_of_one_event_is_limited_and_no_one_elses() -> None:
+    async with open_stage() as stage:
+        honest = await stage.play(ECHO)
+        script = await stage.play("def spin():\n    while True: pass\ncall.dtmf(spin)")
+        pid = stage.workers._calls[script.call].pid
+        seen = [0.0]
+
+        async def watch() -> None:
+            with pytest.raises(OSError):  # until it is dead
+                while True:
+                    seen.append(time.clock_gettime(~pid << 3 | 2))
+                    await asyncio.sleep(0.002)
+
+        script.send(m.DigitPressed("1"))
+        await watch()
+        end = await script.ended()
+        assert (end.reason, end.is_fault) == ("killed", True)
+        assert "CPU limit passed: 250 ms" in end.text
+        assert 0.24 < seen[-1] < 0.45
+        honest.send(m.DigitPressed("7"))
+        await honest.idle()
+        assert honest.lines == ["7"]
+
+
+async def test_a_slow_start_may_take_a_second_of_cpu() -> None:
+    source = "import time\nend = time.process_time() + {}\nwhile time.process_time() < end: pass\nprint('done')"
+    async with open_stage() as stage:
+        assert (await stage.play(source.format(0.5))).lines == ["done"]
+        assert "1000 ms" in (await stage.run(source.format(3)).ended()).text
+
+
+async def test_many_short_events_are_no_long_one() -> None:
+    """CPU counts per event: a second of work in forty pieces kills nobody, however many wait in line."""
+    async with open_stage() as stage:
+        script = await stage.play("""
+import time
+def work():
+    end = time.process_time() + 0.025
+    while time.process_time() < end: pass
+call.dtmf(work)
+""")
+        script.send(*[m.DigitPressed("1")] * 40)
+        await script.idle()
+        assert script.end is None
+
+
+async def test_cpu_of_the_whole_call_is_limited_even_when_events_are_acknowledged_falsely() -> None:
+    async with open_stage(limits=Limits(cpu_call_seconds=1)) as stage:
+        script = stage.run("""
+os = asyncio.sys.modules["os"]
+os.write(3, (12).to_bytes(4, "little") + bytes([78]) + (1).to_bytes(4, "little") + bytes(6) + b"\\xf0\\xbf" + bytes(4))
+while True: pass
+""")
+        end = await script.ended()
+        assert script.all(m.Wait) == [m.Wait(None, 0)]
+        assert "CPU limit of the whole call" in end.text
+
+
+async def test_a_script_that_does_not_read() -> None:
+    async with open_stage(limits=Limits(queue_frames=50)) as stage:
+        script = await stage.play("libc = asyncio.sys.modules['ctypes'].CDLL(None)\ncall.dtmf(lambda: libc.sleep(60))")
+        while script.end is None:
+            script.send(*[m.DigitPressed("1")] * 20)
+            await asyncio.sleep(0)
+        assert "does not read" in script.end.text
+        assert script.end.is_fault
+
+
+async def test_audio_for_a_slow_script_is_dropped_and_counted() -> None:
+    async with open_stage() as stage:
+        script = await stage.play("call.stream(callback=lambda audio: call.mute())")
+        script.send(*[m.AudioHeard(b"x" * 160)] * 300)  # before it can have answered a single one
+        await script.until(lambda: len(script.all(m.Ask)) == 256)
+        assert (await script.hang_up()).audio_dropped == 44
+
+
+async def test_a_death_of_its_own_is_told() -> None:
+    async with open_stage() as stage:
+        for source, reason, text in (
+            ("asyncio.sys.modules['os']._exit(3)", "crashed", "ended by itself, status 3"),
+            ("asyncio.sys.modules['ctypes'].string_at(8)", "crashed", "died of SIGSEGV"),
+            ("asyncio.sys.modules['os'].fork()", "killed", "system call that no script may make"),
+        ):
+            end = await stage.run(source).ended()
+            assert (end.reason, end.is_fault) == (reason, True)
+            assert text in end.text
+
+
+async def test_last_words_are_heard() -> None:
+    async with open_stage() as stage:
+        script = stage.run("for n in range(500): call.say(str(n))\nasyncio.sys.modules['os'].write(3, b'')\n1/0")
+        await script.until(lambda: script.failures)
+        assert len(script.all(m.Say)) == 500
+
+
+async def test_a_start_that_takes_too_long_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_stage(limits=Limits(ready_seconds=0.2), pool=0) as stage:
+        zygote = stage.workers._zygote
+        assert zygote is not None
+        warm = await stage.play("pass")
+        os.kill(zygote.pid, signal.SIGSTOP)
+        try:
+            script = stage.run(ECHO)
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.5, os.kill, zygote.pid, signal.SIGCONT)
+            end = await script.ended()
+        finally:
+            os.kill(zygote.pid, signal.SIGCONT)
+        assert (end.reason, end.is_fault) == ("start_failed", False)
+        assert "not ready in 0.2 s" in end.text
+        assert (await warm.hang_up()).reason == "finished"
+
+
+async def test_the_death_of_the_zygote_ends_all_and_a_new_one_takes_over() -> None:
+    async with open_stage() as stage:
+        scripts = [await stage.play("while_ = 1\n" + ECHO) for _ in range(10)]
+        pids = [worker.pid for worker in stage.workers._workers.values()]
+        assert stage.workers._zygote is not None
+        os.kill(stage.workers._zygote.pid, signal.SIGKILL)
+        ends = await asyncio.gather(*(script.ended() for script in scripts))
+        assert {(end.reason, end.is_fault) for end in ends} == {("crashed", False)}
+        assert stage.workers._workers == {}
+        await _gone(pids)
+        again = await stage.play("print('again')")
+        assert again.lines == ["again"]
+
+
+async def test_no_worker_outlives_the_core() -> None:
+    """Killed, not closed: the zygote sees its socket end, the workers die with the zygote, busy ones too."""
+    program = f"""
+import asyncio, sys
+sys.path[:0] = {[str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]!r}
+from script.stage import open_stage
+async def main():
+    async with open_stage() as stage:
+        await stage.play("pass")
+        stage.run("import time\\nwhile True: pass")
+        while not all(worker.pid for worker in stage.workers._workers.values()):
+            await asyncio.sleep(0.01)
+        print(stage.workers._zygote.pid, *(worker.pid for worker in stage.workers._workers.values()), flush=True)
+        await asyncio.Event().wait()
+asyncio.run(main())
+"""
+    core = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
+    assert core.stdout is not None
+    pids = [int(pid) for pid in (await core.stdout.readline()).split()]
+    assert len(pids) > 3
+    core.kill()
+    await core.wait()
+    await _gone(pids)
+
+
+async def test_starts_and_ends_leave_nothing_behind() -> None:
+    async with open_stage() as stage:
+        await _many(stage, 20)
+        zygote = stage.workers._zygote
+        assert zygote is not None
+        before = _open(os.getpid()), _open(zygote.pid), _resident(zygote.pid)
+        await _many(stage, 300)
+        await _settled(stage)
+        after = _open(os.getpid()), _open(zygote.pid), _resident(zygote.pid)
+        assert after[:2] == before[:2]
+        assert after[2] - before[2] < 512  # kB
+        assert len(_children(zygote.pid)) == len(stage.workers._workers)
+        assert len(stage.workers._uids) <= len(stage.workers._workers)
+
+
+@pytest.mark.slow
+async def test_thirty_thousand_events_leave_memory_flat() -> None:
+    async with open_stage(limits=Limits(frames_rate=100_000, bytes_rate=1 << 30)) as stage:
+        script = await stage.play("""
+ws = Websocket("ws://h"); ws.connect()
+ws.on("open", lambda: call.stream(callback=lambda audio: ws.send({"type": "x", "audio": toBase64String(audio)})))
+""")
+        script.send(m.SocketOpened(1, ""))
+        pid = stage.workers._calls[script.call].pid
+        sizes = []
+        for _ in range(300):
+            script.send(*[m.AudioHeard(b"\xff" * 480)] * 100)
+            await script.idle()
+            script.actions = script.actions[-1:]
+            sizes.append(_resident(pid))
+        assert sizes[-1] - sizes[20] < 256  # kB
+
+
+async def _many(stage: Stage, count: int) -> None:
+    for _ in range(count // 10):
+        scripts = [stage.run("call.say('x')") for _ in range(10)]
+        for number, script in enumerate(scripts):
+            await script.until(lambda s=script: s.all(m.Wait))
+            if number % 2:
+                stage.workers.kill(script.call, "")
+                await script.ended()
+            else:
+                await script.hang_up()
+
+
+async def _settled(stage: Stage) -> None:
+    """The pool is full and ready, nothing is on its way."""
+    workers = stage.workers
+    await _until(lambda: len(workers._pool) == 4 and all(worker.host.is_ready for worker in workers._pool))
+
+
+async def _gone(pids: list[int]) -> None:
+    await _until(lambda: not any(_is_alive(pid) for pid in pids))
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    """For what no event tells of."""
+    async with asyncio.timeout(10):
+        while not is_so():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _open(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def _resident(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise AssertionError("no VmRSS")
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
