@@ -16,11 +16,10 @@ from enum import Enum, auto
 from typing import Any
 
 from ivrnode.errors import ProtocolError, ScriptError
-from ivrnode.log import Log
 from ivrnode.media import messages as media
-from ivrnode.pbx import fallback
-from ivrnode.pbx.agenda import Agenda
-from ivrnode.pbx.effects import Effects
+from ivrnode.pbx import breaker, fallback
+from ivrnode.pbx.house import House
+from ivrnode.pbx.masks import Masks
 from ivrnode.pbx.sip_party import SipParty, info_digit
 from ivrnode.pbx.sockets import Sockets
 from ivrnode.pbx.sound import SPEECH_TIMEOUT, Sound
@@ -66,9 +65,7 @@ class Call:
         self,
         assignment: Assignment,
         party: SipParty,
-        effects: Effects,
-        agenda: Agenda,
-        log: Log,
+        house: House,
         services: Mapping[str, Service],
         on_gone: Callable[[Call], None],
         now: float,
@@ -78,16 +75,19 @@ class Call:
         self.facts, self.node = facts, assignment.node
         self.state, self.reason = State.OPENING, ""
         self.started_at, self.answered_at = now, now
-        self._assignment, self._effects, self._agenda, self._log = assignment, effects, agenda, log
+        self._assignment, self._house = assignment, house
+        self._effects, self._agenda, self._log = house.effects, house.agenda, house.log
         self._on_gone = on_gone
         self._lang = facts.lang
         self._digits: deque[str] = deque(maxlen=EARLY_DIGITS)
         self._is_listening = self._is_streaming = self._is_draining = self._is_giving_up = False
-        self._has_script = False
+        self._has_script = self._is_muted = False
         self._services = services
         self._requests: set[int] = set()
-        self.sound = Sound(self.id, party.leg, self.tenant, effects, self._tell)
-        self.sockets = Sockets(self.id, self.tenant, effects, assignment.secrets, log, self._tell)
+        self._boot: script.Boot | None = None
+        self.secrets, self.masks = assignment.secrets, Masks(house.log)
+        self.sound = Sound(self.id, party.leg, self.tenant, self._effects, self._tell)
+        self.sockets = Sockets(self.id, self.tenant, house, self.secrets, self.masks, self._tell)
 
     # The leg of media.
 
@@ -187,7 +187,7 @@ class Call:
             return
         match action:
             case script.SendSocket():
-                self.sockets.send(action)
+                self.sockets.send(action, now)
             case script.Play():
                 self.sound.play(action)
             case script.Wait():
@@ -197,9 +197,9 @@ class Call:
             case script.Say():
                 self._say(action, now)
             case script.Log():
-                self.write("SCRIPT", action.level, action.text)
+                self._script_wrote(action, now)
             case script.OpenSocket():
-                self.sockets.open(action)
+                self.sockets.open(action, now)
             case script.CloseSocket():
                 self.sockets.close(action)
             case script.Request():
@@ -222,6 +222,7 @@ class Call:
     def script_ended(self, end: ScriptEnd, now: float) -> None:
         self._has_script = False
         self.write("SCRIPT", 1 if end.is_fault else 6, f"script {end.reason}: {end.text}".removesuffix(": "))
+        self._count_end(end, now)
         if self.state is State.ENDING:
             self._leave(now)
         elif end.is_fault or self.state is State.ANSWERED:
@@ -234,9 +235,32 @@ class Call:
             self.write("SCRIPT", 1, f"the template cannot be used: {error}")
             self.give_up(now)
             return
-        self._has_script = True
+        if seconds := self._house.breaker.seconds_open(self.tenant, boot, now):
+            self.write("SCRIPT", 2, f"no script: too many of this tenant were killed; the next try in {seconds:.0f} s")
+            self.give_up(now)
+            return
+        self._has_script, self._boot = True, boot
         self.write("SCRIPT", 6, f"start {boot.filename}")
         self._effects.run_script(self.id, boot)
+
+    def _count_end(self, end: ScriptEnd, now: float) -> None:
+        """For the breaker: what we end ourselves and what could not start says nothing about the script."""
+        if self._boot is None:
+            return
+        if not end.is_fault and end.reason != "start_failed":
+            self._house.breaker.ended_well(self.tenant, now)
+        elif end.is_fault and self._house.breaker.killed(self.tenant, self._boot, now):
+            text = f"too many scripts of this tenant were killed: none is started for {breaker.PAUSE / 60:.0f} min"
+            self.write("SCRIPT", 1, text)
+
+    def _script_wrote(self, line: script.Log, now: float) -> None:
+        if refusal := self._house.quotas.take(self.tenant, "log_lines", 1, now):
+            if not self._is_muted:
+                self.write("SCRIPT", 2, f"{refusal}: lines of the log are dropped")
+            self._is_muted = True
+        else:
+            self._is_muted = False
+            self.write("SCRIPT", line.level, line.text)
 
     def _say(self, action: script.Say, now: float) -> None:
         self.write("APP", 6, f"says ({action.lang}): {action.text}")
@@ -358,7 +382,8 @@ class Call:
 
     def _gone(self, now: float) -> None:
         self.state = State.GONE
-        self.sockets.forget()
+        self.sockets.close_all()
+        self.masks.forget()
         for what in ("max", "drain", "wake", "closing", "sockets", "grace"):
             self._agenda.set((self.id, what), None)
         self._on_gone(self)
@@ -384,5 +409,7 @@ def _summary(action: script.Action) -> str:
             return f"socket {action.socket} send {len(action.data)}"
         case script.OpenSocket():
             return f"socket {action.socket} connect {action.url}"
+        case script.Request():
+            return f"request {action.request} {action.what!r:.60}"
         case _:
             return str(action)

@@ -16,8 +16,10 @@ from collections.abc import Callable
 from ivrnode.log import Log
 from ivrnode.media import messages as media
 from ivrnode.pbx.agenda import Agenda
+from ivrnode.pbx.breaker import Breaker
 from ivrnode.pbx.call import Call, Service
 from ivrnode.pbx.effects import Effects
+from ivrnode.pbx.house import House
 from ivrnode.pbx.quotas import Quotas
 from ivrnode.pbx.reception import Reception
 from ivrnode.pbx.refusal import RefusedError
@@ -50,9 +52,10 @@ class Core:
         self.user_agent = UserAgent(ids, sent_by)
         self.calls: dict[str, Call] = {}
         self._reception, self._desk, self._effects, self._log = reception, desk, effects, log
-        self._agenda = Agenda()
+        self.agenda, self.breaker, self.quotas = Agenda(), Breaker(), Quotas(reception.quota_limits)
+        self._house = House(effects, self.agenda, log, self.quotas, self.breaker)
         self.services: dict[str, Service] = {}
-        self.quotas = Quotas(reception.quota_limits)
+        self.on_gone: list[Callable[[Call], None]] = []
         self._legs: dict[int, Call] = {}
         self._sessions: dict[InviteSession, Call] = {}
         self._leg_numbers = itertools.count(1)
@@ -77,7 +80,7 @@ class Core:
 
     def tick(self, now: float) -> None:
         self.user_agent.tick(now)
-        self._agenda.tick(now)
+        self.agenda.tick(now)
         self._desk.tick(now)
         self._drain(now)
 
@@ -124,7 +127,7 @@ class Core:
         except RefusedError as refused:
             event.session.reject(refused.status, now, refused.reason, refused.headers)
             return
-        call = Call(assignment, party, self._effects, self._agenda, self._log, self.services, self._forget, now)
+        call = Call(assignment, party, self._house, self.services, self._forget, now)
         self.calls[call.id] = self._legs[party.leg] = self._sessions[event.session] = call
         self._effects.media(media.Open(party.leg, self._media_host))
 
@@ -147,6 +150,8 @@ class Core:
         self._legs.pop(call.party.leg, None)
         self._sessions.pop(call.party.session, None)
         self.quotas.forget(call.id)
+        for told in self.on_gone:
+            told(call)
 
     # The other doors: each finds its call; what comes for a call that is gone is dropped.
 

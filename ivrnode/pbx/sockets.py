@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from ivrnode.errors import ScriptError
-from ivrnode.log import Log
-from ivrnode.pbx.effects import Effects
 from ivrnode.pbx.frame_text import shorten
+from ivrnode.pbx.house import House
+from ivrnode.pbx.masks import Masks
 from ivrnode.script import messages as script
 from ivrnode.tenancy.secrets import Secrets
 
-SECRET_LENGTH = 7
 FAILURE, LIFE, TEXT_FRAME, AUDIO_FRAME = 3, 4, 7, 9
+POLICY_VIOLATION = 1008  # RFC 6455 s7.4.1
 
 Tell = Callable[[script.Event], None]
 
@@ -21,35 +21,43 @@ Tell = Callable[[script.Event], None]
 class Sockets:
     """Every socket ends with exactly one SocketClosed to the script, also one that was never let out."""
 
-    def __init__(self, call: str, tenant: str, effects: Effects, secrets: Secrets, log: Log, tell: Tell) -> None:
+    def __init__(self, call: str, tenant: str, house: House, secrets: Secrets, masks: Masks, tell: Tell) -> None:
         self._call, self._tenant = call, tenant
-        self._effects, self._secrets, self._log, self._tell = effects, secrets, log, tell
+        self._effects, self._log, self._quotas = house.effects, house.log, house.quotas
+        self._secrets, self._masks, self._tell = secrets, masks, tell
         self._names: dict[int, str] = {}
-        self._masked: list[str] = []
+        self._full: set[int] = set()
 
     @property
     def is_empty(self) -> bool:
         return not self._names
 
-    def open(self, action: script.OpenSocket) -> None:
+    def open(self, action: script.OpenSocket, now: float) -> None:
         host = urlsplit(action.url).hostname or ""
+        if refusal := self._quotas.take(self._tenant, "connections", 1, now):
+            self._refuse(action.socket, host, refusal)
+            return
         try:
             url = self._secrets.fill(action.url, host)
             headers = tuple(self._fill(header, host) for header in action.headers)
         except ScriptError as error:
-            self._write(FAILURE, f"{host}: {error}")
-            self._log.write("SCRIPT", 2, str(error), tenant=self._tenant, call=self._call)
-            self._refuse(action.socket, str(error))
+            self._refuse(action.socket, host, str(error))
             return
-        self._mask(value for _, value, is_secret in headers if is_secret)
+        self._masks.add(value for _, value, is_secret in headers if is_secret)
         self._names[action.socket] = host
         self._write(LIFE, f"connecting to {action.url}")
         self._effects.open_socket(
             self._call, script.OpenSocket(action.socket, url, headers, action.verify, action.timeout)
         )
 
-    def send(self, action: script.SendSocket) -> None:
-        if action.socket in self._names:
+    def send(self, action: script.SendSocket, now: float) -> None:
+        if action.socket in self._names and action.socket not in self._full:
+            if refusal := self._quotas.take(self._tenant, "bytes_out", len(action.data), now):
+                self._full.add(action.socket)
+                self._log.write("SCRIPT", 2, refusal, tenant=self._tenant, call=self._call)
+                self.failed(action.socket, refusal)
+                self._effects.close_socket(self._call, action.socket, POLICY_VIOLATION, refusal)
+                return
             self._write_frame(">", action.socket, action.data)
             self._effects.send_socket(self._call, action.socket, action.data)
 
@@ -61,13 +69,6 @@ class Sockets:
         """The call is over (RFC 6455 s7.4.1: 1001, going away)."""
         for socket in list(self._names):
             self._effects.close_socket(self._call, socket, 1001, "call ended")
-
-    def forget(self) -> None:
-        """The script is gone: nothing of this call is masked any longer."""
-        self.close_all()
-        for part in self._masked:
-            self._log.unmask(part)
-        self._masked.clear()
 
     def opened(self, socket: int, subprotocol: str) -> None:
         self._write(LIFE, f"connected to {self._name(socket)}" + (f" ({subprotocol})" if subprotocol else ""))
@@ -91,9 +92,12 @@ class Sockets:
     def closed(self, socket: int, code: int, reason: str) -> None:
         self._write(LIFE, f"{self._name(socket)} closed: {code} {reason}".rstrip())
         self._names.pop(socket, None)
+        self._full.discard(socket)
         self._tell(script.SocketClosed(socket, code, reason))
 
-    def _refuse(self, socket: int, error: str) -> None:
+    def _refuse(self, socket: int, host: str, error: str) -> None:
+        self._write(FAILURE, f"{host}: {error}")
+        self._log.write("SCRIPT", 2, error, tenant=self._tenant, call=self._call)
         self._tell(script.SocketFailed(socket, error))
         self._tell(script.SocketClosed(socket, 1006, ""))
 
@@ -102,12 +106,6 @@ class Sockets:
         name, value, is_secret = header
         filled = self._secrets.fill(value, host)
         return name, filled, is_secret or filled != value
-
-    def _mask(self, values: Iterable[str]) -> None:
-        """A literal key is masked word by word: `Bearer sk-1` must not show up as `sk-1` in another line."""
-        for word in (word for value in values for word in value.split() if len(word) >= SECRET_LENGTH):
-            self._log.mask(word)
-            self._masked.append(word)
 
     def _name(self, socket: int) -> str:
         return self._names.get(socket, f"socket {socket}")
