@@ -46,6 +46,10 @@ class Engine:
             messages.Stream: self._stream,
             messages.Record: lambda leg, command, _: leg.record(command.is_on),
             messages.SendDigits: lambda leg, command, _: leg.send_digits(command.digits),
+            messages.Ring: lambda leg, _, now: leg.ring(),
+            messages.Bridge: self._bridge,
+            messages.Unbridge: lambda leg, _, now: leg.unbridge(),
+            messages.Clear: lambda leg, _, now: leg.clear(),
             messages.Close: self._close,
         }
 
@@ -61,6 +65,8 @@ class Engine:
             self._handlers[type(command)](leg, command, now)
         elif isinstance(command, messages.Mute | messages.StopItem | messages.Ask):
             self._answer(command, 0)
+        elif isinstance(command, messages.Clear):
+            self._events.append(messages.Cleared(command.leg))
         elif isinstance(command, messages.Close):
             self._events.append(messages.Closed(command.leg))
 
@@ -138,6 +144,11 @@ class Engine:
             interval = min(max(command.interval_ms // FRAME_MS * FRAME_MS, FRAME_MS), _MAX_INTERVAL_MS)
             with suppress(ValueError):  # a format that nobody knows streams nothing
                 leg.stream(AudioFormat(command.codec, command.rate), interval)
+
+    def _bridge(self, leg: Leg, command: messages.Bridge, now: float) -> None:
+        other = self._legs.get(command.other)
+        if other is not None and other is not leg:
+            leg.bridge(other)
 
     def _close(self, leg: Leg, command: messages.Close, now: float) -> None:
         del self._legs[command.leg]

@@ -7,7 +7,8 @@
                                     └─> Recorder ─> Recorded
 
 Silence is sent while nothing is to be heard, so the far end's clock and NAT stay alive; on hold nothing is sent and
-the playout stands still.
+the playout stands still. While the leg rings or is bridged, its far end hears that instead of the playout, and tap and
+recorder get silence.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from collections.abc import Callable
 from ivrnode.audio.format import AudioFormat
 from ivrnode.errors import ProtocolError
 from ivrnode.media import messages
+from ivrnode.media.instead import Crossing, Instead, Ringing
 from ivrnode.media.messages import Address, Event
 from ivrnode.media.playout import Playout
 from ivrnode.media.ports import PortPair
 from ivrnode.media.quiet import quiet_test
 from ivrnode.media.recorder import Recorder
 from ivrnode.media.tap import Tap
-from ivrnode.media.wire import Wire
+from ivrnode.media.wire import FRAME_MS, Wire
 from ivrnode.rtp.jitter import FRAME, JitterBuffer
 from ivrnode.rtp.packet import RtpPacket
 from ivrnode.rtp.session import RtpSession
@@ -44,10 +46,10 @@ class Leg:
 
     __slots__ = (
         "_audio_type", "_chore_at", "_digit_timestamp", "_digit_type", "_digits_in", "_digits_out", "_emit",
-        "_has_heard", "_has_started", "_ids", "_is_dialing", "_is_listening", "_jitter", "_may_hear",
-        "_may_play", "_may_send", "_no_rtp_at", "_no_rtp_seconds", "_play_at", "_ports", "_recorder",
-        "_repeat", "_rtcp_at", "_send", "_silence", "_silent_since", "_ssrc", "_tap", "_unsent", "_wire",
-        "number", "playout", "session",
+        "_has_heard", "_has_started", "_ids", "_instead", "_is_coded", "_is_dialing", "_is_listening", "_is_tapped",
+        "_jitter", "_may_hear", "_may_play", "_may_send", "_no_rtp_at", "_no_rtp_seconds", "_other", "_play_at",
+        "_ports", "_recorder", "_repeat", "_rtcp_at", "_send", "_silence", "_silent_since", "_ssrc", "_tap", "_unsent",
+        "_wire", "number", "playout", "session",
     )  # fmt: skip
 
     def __init__(self, number: int, emit: Callable[[Event], None], ids: random.Random) -> None:
@@ -66,7 +68,10 @@ class Leg:
         self._ssrc = -1
         self._tap: Tap | None = None
         self._recorder: Recorder | None = None
-        self._is_listening = False
+        self._instead: Instead | None = None
+        self._other: Leg | None = None  # the leg that this one is bridged with
+        self._is_coded = False  # the other leg wants frames as they are on the wire
+        self._is_listening = self._is_tapped = False
         self._repeat = self._silence  # what stands in for the next lost frame
         self._may_send = self._may_hear = False
         self._may_play = self._has_started = self._has_heard = False
@@ -129,37 +134,51 @@ class Leg:
         if now >= self._chore_at:
             self._do_chores(now)
         session, said = self.session, self._silence
-        target = session.target
+        target, encode, instead = session.target, self._wire.encode, self._instead
+        if instead is not None:
+            said = instead.next_frame()
+            encode = None if instead.is_coded else encode
         if target is None or not self._may_send:
             session.skip(FRAME)
         elif self._is_dialing:
             self._send_digit(target)
         else:
-            if self._may_play:
+            if self._may_play and instead is None:
                 said = self.playout.next_frame() or said
-            encode = self._wire.encode
             try:
                 self._send(session.packet(said if encode is None else encode(said)), target)
             except OSError:
                 self._unsent += 1
-        if self._is_listening:
+        if self._is_tapped:
             self._hear(said)
 
     def skip(self, frames: int, now: float) -> None:
         """The engine came too late for so many frames: nothing is sent for them, what was heard stays whole."""
         self.session.skip(frames * FRAME)
-        if self._is_listening:
+        if self._is_tapped:
             for _ in range(min(frames, _MAX_SKIPPED_HEARD)):
                 self._hear(self._silence)
 
-    def _hear(self, said: bytes) -> None:
+    def next_heard(self) -> bytes:
+        """The next 20 ms of the far end; for a lost frame the last one once more, then silence."""
         heard = self._jitter.next_frame()
-        if heard is None:  # the last frame once more, then silence
-            heard, self._repeat = self._repeat, self._silence
+        if heard is None:
+            heard, self._repeat = self._repeat, self._pause
         else:
-            if self._wire.decode is not None:
+            if self._wire.decode is not None and not self._is_coded:
                 heard = self._wire.decode(heard)
             self._repeat = heard
+        return heard
+
+    @property
+    def _pause(self) -> bytes:
+        return self._wire.format.silence(FRAME_MS) if self._is_coded else self._silence
+
+    def _hear(self, said: bytes) -> None:
+        if self._instead is None:
+            heard = self.next_heard()
+        else:  # what two people say to each other is not for the script
+            heard = said = self._silence
         if self._tap is not None:
             chunk = self._tap.feed(heard)
             if chunk:
@@ -246,6 +265,10 @@ class Leg:
             self._tap.change_source(wire.inside)
         if self._recorder is not None:
             self._recorder.change_source(wire.inside)
+        if self._other is not None:
+            self.bridge(self._other)
+        elif self._instead is not None:
+            self.ring()
 
     def start(self, now: float) -> None:
         if not self._has_started:
@@ -277,10 +300,48 @@ class Leg:
     def _listen(self) -> None:
         """The jitter buffer runs only while somebody listens."""
         was_listening = self._is_listening
-        self._is_listening = self._tap is not None or self._recorder is not None
+        self._is_tapped = self._tap is not None or self._recorder is not None
+        self._is_listening = self._other is not None or (self._is_tapped and self._instead is None)
         if self._is_listening and not was_listening:
             self._jitter.restart()
-            self._repeat = self._silence
+            self._repeat = self._pause
+
+    def ring(self) -> None:
+        """The far end hears the ringing tone, from its beginning."""
+        self.unbridge()
+        self._instead = Ringing(self._wire)
+        self._listen()
+
+    def bridge(self, other: Leg) -> None:
+        """The far ends of this leg and `other` hear each other."""
+        self.unbridge()
+        other.unbridge()
+        for speaker, hearer in ((other, self), (self, other)):
+            hearer._other = speaker
+            hearer._instead = crossing = Crossing(speaker, speaker._wire, hearer._wire)
+            speaker._is_coded = crossing.is_coded
+        for leg in (self, other):
+            leg._listen()
+            leg._repeat = leg._pause
+
+    def unbridge(self) -> None:
+        """The far end hears the playout again; so does that of the leg on the other side."""
+        other, self._other = self._other, None
+        if self._is_coded:  # the decoder has missed what went by
+            self._wire.restart_decoder()
+        self._instead, self._is_coded = None, False
+        self._repeat = self._silence
+        self._listen()
+        if other is not None:
+            other.unbridge()
+
+    def clear(self) -> None:
+        """As if nobody had played to or listened to this leg yet: items and tags are counted anew."""
+        self.stop_stream()
+        self.record(is_on=False)
+        self.playout.mute()
+        self.playout = Playout(self.number, self._wire.inside, self._emit)
+        self._emit(messages.Cleared(self.number))
 
     def send_digits(self, digits: str) -> None:
         """Dropped when no telephone-event was agreed on."""
@@ -289,6 +350,7 @@ class Leg:
             self._is_dialing = self._digits_out.is_busy
 
     def close(self, now: float) -> None:
+        self.unbridge()
         self.stop_stream()
         self.record(is_on=False)
         self.playout.mute()

@@ -130,13 +130,62 @@ class SendDigits:
 
 
 @dataclass(frozen=True, slots=True)
+class Ring:
+    """The far end hears the ringing tone instead of the playout, which stands still; stream and recording get silence.
+    `Bridge` or `Unbridge` ends it."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """The far ends of two legs hear each other. Playouts stand still; streams and recordings get silence; keys still
+    come as `Digit`. Ended by `Unbridge` or `Close` of either. Nothing, when `other` is not open."""
+
+    leg: int
+    other: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unbridge:
+    """The far end hears the playout again, and so does that of the leg it was bridged with."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """The leg gets another user: stream, recording and what is queued end as with `Close`, then `Cleared`; items and
+    tags are counted anew. A bridge stays."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """End the leg: the stream's last partial chunk, `ItemDone` (stopped) for what is queued, RTCP BYE, `Closed`."""
 
     leg: int
 
 
-Command = Open | Connect | Start | Play | Fail | Mute | StopItem | Ask | Stream | Record | SendDigits | Close
+Command = (
+    Open
+    | Connect
+    | Start
+    | Play
+    | Fail
+    | Mute
+    | StopItem
+    | Ask
+    | Stream
+    | Record
+    | SendDigits
+    | Ring
+    | Bridge
+    | Unbridge
+    | Clear
+    | Close
+)
 
 
 # Events: the engine tells.
@@ -241,6 +290,11 @@ class Statistics:
 
 
 @dataclass(frozen=True, slots=True)
+class Cleared:
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     leg: int
 
@@ -258,6 +312,7 @@ Event = (
     | NoRtp
     | Answer
     | Statistics
+    | Cleared
     | Closed
 )
 
