@@ -17,6 +17,7 @@ import signal
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Protocol
 
@@ -69,10 +70,17 @@ class ScriptWorkers:
     """Runs scripts. All methods are called in the loop that `start` ran in; none of them blocks it."""
 
     def __init__(
-        self, listener: ScriptListener, limits: Limits = _LIMITS, is_unsafe: bool = False, pool: int = _POOL
+        self,
+        listener: ScriptListener,
+        limits: Limits = _LIMITS,
+        is_unsafe: bool = False,
+        pool: int = _POOL,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`clock`: the seconds in which rates are counted; a simulated call's are not the machine's."""
         self._listener, self._limits, self._is_unsafe = listener, limits, is_unsafe
         self._pool_size = pool
+        self._clock = clock
         self._request_limits = {
             name: value
             for name, value in asdict(limits).items()
@@ -148,6 +156,16 @@ class ScriptWorkers:
         worker = self._calls.get(call)
         if worker is not None:
             self._end(worker, ScriptEnd("finished") if worker.host.is_finished else ScriptEnd("killed", reason))
+
+    @property
+    def is_idle(self) -> bool:
+        """True when every script has dealt with all that it was told, and none is starting or ending.
+
+        A script that gets idle says so: its last action is a Wait.
+        """
+        return all(
+            worker.host.is_ready and not worker.host.oldest and worker.end is None for worker in self._calls.values()
+        )
 
     # The pool.
 
@@ -227,7 +245,7 @@ class ScriptWorkers:
             worker.kill()  # it ends, or it has let go of us: in both cases there is nothing left to wait for
             return False
         try:
-            actions = worker.host.receive(self._buffer[:size], time.monotonic())
+            actions = worker.host.receive(self._buffer[:size], self._clock())
         except ScriptError as error:
             reason = "killed" if worker.host.is_ready else "start_failed"
             self._end(worker, ScriptEnd(reason, str(error), is_fault=worker.host.is_ready))

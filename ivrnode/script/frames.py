@@ -68,8 +68,8 @@ def _frame(op: int, number: int = 0, payload: bytes = b"") -> bytes:
 
 def _boot(event: m.Boot) -> bytes:
     facts = {name: getattr(event.facts, name) for name in m.Facts.__slots__}
-    body = {"source": event.source, "filename": event.filename, "facts": facts}
-    body |= {"settings": dict(event.settings), "secrets": dict(event.secrets)}
+    body: dict[str, Any] = {"source": event.source, "filename": event.filename, "facts": facts}
+    body |= {"settings": dict(event.settings), "secrets": dict(event.secrets), "clock": event.clock}
     return _frame(ops.BOOT, 0, orjson.dumps(body))
 
 
@@ -86,6 +86,7 @@ def _with_body(op: int, number: int, head: dict[str, Any], body: bytes) -> bytes
 
 _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     m.Boot: _boot,
+    m.Clock: lambda e: _frame(ops.CLOCK, 0, ops.CLOCK_BODY.pack(e.seconds)),
     m.AudioHeard: lambda e: _frame(ops.AUDIO, 0, e.audio),
     m.DigitPressed: lambda e: _frame(ops.DIGIT, 0, e.digit.encode()),
     m.PlaybackDone: lambda e: _frame(

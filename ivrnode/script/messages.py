@@ -35,6 +35,7 @@ class Boot:
     """The first message: run this. `source` is the template's text, `filename` the name its tracebacks show.
 
     `secrets` maps a secret's name to the placeholder that stands for it; the value never crosses this border.
+    `clock`: seconds on a simulated clock that the script's timers are to go by; None: the machine's own.
     """
 
     source: str
@@ -42,6 +43,14 @@ class Boot:
     facts: Facts
     settings: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
+    clock: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The simulated clock of Boot has moved on to `seconds`. Told before what happens then."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +161,7 @@ class HungUp:
 
 Event = (
     Boot
+    | Clock
     | AudioHeard
     | DigitPressed
     | PlaybackDone

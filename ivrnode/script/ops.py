@@ -30,6 +30,7 @@ WAKE = 13
 END = 14  # JSON {reason, grace}
 REPLY = 15  # id = request, BODY_HEAD, JSON {value, error}, body
 TOLD = 16  # id = subject, BODY_HEAD, JSON {what, arguments}, body
+CLOCK = 17  # CLOCK_BODY
 
 # To the core.
 READY = 64
@@ -56,6 +57,7 @@ SENT = struct.Struct("<Q")  # bytes
 CLOSE_HEAD = struct.Struct("<H")  # code
 PLAY_HEAD = struct.Struct("<BIB")  # index in CODECS, rate, length of the tag in bytes
 BODY_HEAD = struct.Struct("<I")  # length of the JSON
+CLOCK_BODY = struct.Struct("<d")  # seconds
 WAIT_BODY = struct.Struct("<dI")  # seconds (below 0: no timer), unfinished tasks
 
 CODECS = ("g711_ulaw", "g711_alaw", "pcm16")

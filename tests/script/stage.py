@@ -110,9 +110,12 @@ class Stage:
         secrets: Mapping[str, str] | None = None,
         facts: m.Facts = FACTS,
     ) -> Script:
+        return self.start(m.Boot(source, "ivrnode.py", facts, settings or {}, secrets or {}))
+
+    def start(self, boot: m.Boot) -> Script:
         script = Script(self.workers, f"call-{len(self.scripts)}")
         self.scripts[script.call] = script
-        self.workers.run(script.call, m.Boot(source, "ivrnode.py", facts, settings or {}, secrets or {}))
+        self.workers.run(script.call, boot)
         return script
 
     async def play(self, source: str, **options: Any) -> Script:

@@ -89,6 +89,7 @@ def test_every_event_has_a_frame() -> None:
     facts = m.Facts("id", "en", "1", "2", "", "t", "700")
     events: list[m.Event] = [
         m.Boot("pass", "ivrnode.py", facts, {"a": [1]}, {"openai": "«openai»"}),
+        m.Clock(12.5),
         m.AudioHeard(b"\xff" * 480),
         m.DigitPressed("5"),
         m.PlaybackDone(3, 20, True, "queue full"),

@@ -45,6 +45,10 @@ class ScriptLoop(asyncio.BaseEventLoop):
             if self._ready or self._scheduled:
                 return ()
 
+    def set_clock(self, seconds: float) -> None:
+        """From here on time is what the core says it is, until it says so again: a simulation."""
+        self.time = lambda: seconds  # type: ignore[method-assign]
+
     def create_task(self, coro: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:  # type: ignore[override]
         task = super().create_task(coro, **options)
         self.tasks.add(task)

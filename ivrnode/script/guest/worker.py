@@ -35,6 +35,7 @@ class Worker:
         self._call, self._sockets = self._environment.call, self._environment.sockets
         self._handlers = {
             ops.BOOT: self._boot,
+            ops.CLOCK: self._clock,
             ops.AUDIO: self._audio,
             ops.DIGIT: self._digit,
             ops.PLAYED: self._played,
@@ -68,6 +69,8 @@ class Worker:
 
     def _boot(self, number: int, payload: bytes) -> None:
         boot = json.loads(payload)
+        if boot["clock"] is not None:
+            self._loop.set_clock(boot["clock"])
         self._runtime.begin(boot["filename"], boot["source"])
         self._environment.begin(boot["facts"], boot["settings"], boot["secrets"])
         # As a callback of the loop, so that `asyncio.create_task` works in it.
@@ -84,6 +87,9 @@ class Worker:
             self._runtime.start(result, is_top_level=True)
 
     # Events.
+
+    def _clock(self, number: int, payload: bytes) -> None:
+        self._loop.set_clock(*ops.CLOCK_BODY.unpack(payload))
 
     def _audio(self, number: int, payload: bytes) -> None:
         self._call._audio_heard(payload)
