@@ -110,7 +110,9 @@ class ScriptHost:
     def receive(self, data: bytes | bytearray | memoryview, now: float) -> list[m.Action]:
         """The actions in these bytes of the stream. Raises ScriptError when the script broke a rule."""
         actions: list[m.Action] = []
+        is_whole = False
         for op, number, payload in self._parser.feed(data):
+            is_whole = True
             action = decode(op, number, payload)
             if isinstance(action, Acknowledgement):
                 self._acknowledge(action, actions)
@@ -126,6 +128,8 @@ class ScriptHost:
             elif type(action) is m.Finished:
                 self.is_finished = True
             actions.append(action)
+        if not is_whole and not self._frames.take(1, now):
+            raise ScriptError("it sends its frames in too small pieces")
         return actions
 
     def _before_ready(self, action: m.Action) -> None:

@@ -22,6 +22,9 @@ class Escape(NamedTuple):
     outcome: str
     source: str
 
+    def is_met_by(self, result: str) -> bool:
+        return any(outcome in result for outcome in self.outcome.split(" | "))
+
 
 PRELUDE = """
 sys = asyncio.sys
@@ -183,7 +186,8 @@ os.write(3, frame(73, 1, json.dumps({"url": "ws://h", "headers": [["A", "b\\r\\n
 body = json.dumps({"url": "ws://h", "headers": [], "verify": True, "timeout": 3}).encode()
 for n in range(9): os.write(3, frame(73, n, body))""")  # fmt: skip
     add(
-        "failed: MemoryError",
+        # Python may find no memory for its MemoryError and abort, which is a forbidden call.
+        f"failed: MemoryError | {SYS} | {CPU}",
         memory_bytes="b = bytearray(100 << 20)",
         memory_list="l = [0]\nwhile True: l += l",
         memory_text="s = 'x' * (1 << 20)\nwhile True: s += s",

@@ -133,6 +133,14 @@ def test_too_many_calls() -> None:
         host.receive(frame(ops.LOG, 5, b"x") * 2, 0)
 
 
+def test_a_frame_in_too_many_pieces() -> None:
+    host = ready(Limits(frames_burst=10, frames_rate=5))
+    host.receive(frame(ops.LOG, 5, b"x" * 500)[:100], 0)
+    with pytest.raises(ScriptError, match="small pieces"):
+        for _ in range(10):
+            host.receive(b"x", 0)
+
+
 def test_acknowledgements_cost_nothing() -> None:
     host = ready(Limits(frames_burst=2, frames_rate=0))
     for number in range(2, 50):
