@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ivrnode.errors import ProtocolError
 from ivrnode.sip.message import Request, Response
 from ivrnode.sip.multipart import SDP, find_sdp
 from ivrnode.sip.refusal import RefusalError
@@ -20,6 +21,14 @@ def session_description(message: Request | Response) -> bytes | None:
     if description is None and not _is_optional(headers.get("Content-Disposition") or ""):
         raise RefusalError(415, ("Accept", SDP), ("Accept-Encoding", "identity"))
     return description
+
+
+def readable_description(message: Request | Response) -> bytes | None:
+    """The SDP of a message that cannot be refused: a response or an ACK."""
+    try:
+        return session_description(message)
+    except ProtocolError:
+        return None
 
 
 def _is_optional(disposition: str) -> bool:

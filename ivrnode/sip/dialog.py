@@ -24,8 +24,8 @@ class Dialog:
     """
 
     __slots__ = (
-        "call_id", "local", "local_sequence", "local_tag", "remote", "remote_sequence", "remote_tag", "remote_target",
-        "route_set", "state",
+        "_allow", "call_id", "local", "local_sequence", "local_tag", "remote", "remote_sequence", "remote_tag",
+        "remote_target", "route_set", "state",
     )  # fmt: skip
 
     def __init__(
@@ -41,6 +41,7 @@ class Dialog:
         self.local_sequence = 0
         self.remote_sequence: int | None = None
         self.state: Literal["early", "confirmed"] = "early"
+        self._allow: frozenset[str] = frozenset()
 
     @classmethod
     def from_request(cls, invite: Request, local_tag: str) -> Dialog:
@@ -52,6 +53,7 @@ class Dialog:
         dialog = cls(invite.call_id, f"{local};tag={local_tag}", local_tag, remote, invite.from_.tag, target)
         dialog.route_set = tuple(invite.record_routes)
         dialog.remote_sequence = invite.cseq.number
+        dialog._hear_allow(invite)
         return dialog
 
     @classmethod
@@ -99,12 +101,22 @@ class Dialog:
     def refresh_target(self, message: Request | Response) -> None:
         """A re-INVITE, an UPDATE or their 2xx moved the far end (RFC 3261 s12.2.1.2, s12.2.2)."""
         self.remote_target = _contact(message) or self.remote_target
+        self._hear_allow(message)
+
+    def allows(self, method: str) -> bool:
+        """Whether the far end named `method` in the Allow of its INVITE or 2xx (RFC 3261 s20.5)."""
+        return method in self._allow
 
     def confirm(self, response: Response) -> None:
         """The 2xx came: its Record-Route and Contact are the ones that count (RFC 3261 s13.2.2.4)."""
         self.route_set = tuple(reversed(response.record_routes))
         self.refresh_target(response)
         self.state = "confirmed"
+
+    def _hear_allow(self, message: Request | Response) -> None:
+        methods = message.headers.get_all("Allow")
+        if methods:
+            self._allow = frozenset(method.strip().upper() for method in methods)
 
 
 def _text(message: Request | Response, name: str) -> str:

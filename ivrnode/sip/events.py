@@ -105,6 +105,25 @@ class InfoReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class Referred:
+    """Our REFER got its answer: 2xx, and then `Notified` if `is_followed`, or why not (408: none came)."""
+
+    session: InviteSession
+    status: int
+    is_followed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """How the call goes that a REFER of ours asked for. After `is_final` nothing more is told: status 200 or higher,
+    or a provisional one when the far end stopped to look. May come before `Referred`."""
+
+    session: InviteSession
+    status: int
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The session is over: exactly once for each that did not end by `Rejected`.
 
@@ -151,6 +170,8 @@ Event: TypeAlias = (
     | Offered
     | ReinviteRefused
     | InfoReceived
+    | Referred
+    | Notified
     | Ended
     | Registered
     | RegistrationFailed

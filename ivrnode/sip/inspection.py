@@ -20,6 +20,8 @@ UNDERSTOOD = frozenset(("path",))
 def inspect(request: Request, allow: Collection[str], *, is_merged: bool) -> None:
     """Raises RefusalError with the status and header fields that answer `request`."""
     if request.method not in allow:
+        if request.method == "REFER":
+            raise RefusalError(603)  # understood, and declined: nobody outside moves our calls (RFC 3515 s2.4.2)
         raise RefusalError(405 if request.method in KNOWN_METHODS else 501, ("Allow", ", ".join(allow)))
     if is_merged:
         raise RefusalError(482)

@@ -21,24 +21,11 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from ivrnode.errors import ProtocolError
-from ivrnode.sip.body import session_description
+from ivrnode.sip import events
+from ivrnode.sip.body import readable_description, session_description
 from ivrnode.sip.dialog import Dialog
 from ivrnode.sip.digest import Credentials
-from ivrnode.sip.events import (
-    Accepted,
-    Asked,
-    Confirmed,
-    Ended,
-    EndReason,
-    HeaderList,
-    InfoReceived,
-    Invited,
-    Offered,
-    Rang,
-    ReinviteRefused,
-    Rejected,
-)
+from ivrnode.sip.events import EndReason, HeaderList
 from ivrnode.sip.flow import Flow
 from ivrnode.sip.headers import Headers
 from ivrnode.sip.incoming_invite import IncomingInvite, IncomingOffer
@@ -46,8 +33,10 @@ from ivrnode.sip.message import Request, Response
 from ivrnode.sip.multipart import SDP
 from ivrnode.sip.outgoing_invite import OutgoingInvite
 from ivrnode.sip.outgoing_request import Done, OutgoingRequest
+from ivrnode.sip.referral import Referral, is_followed
 from ivrnode.sip.refusal import RefusalError
 from ivrnode.sip.transaction import ServerTransaction
+from ivrnode.sip.uri import Uri
 
 if TYPE_CHECKING:
     from ivrnode.sip.user_agent import UserAgent
@@ -91,6 +80,7 @@ class InviteSession:
         self._bye_headers: HeaderList = ()
         self._is_bye_sent = False
         self._retry_at = 0.0
+        self._referral: Referral | None = None
         self.request = request
         self.flow = flow
         self.local_tag = local_tag
@@ -155,6 +145,15 @@ class InviteSession:
             info.body = body
             self._send(info, self.dialog, self._info_done, now)
 
+    def refer(self, target: Uri, now: float, referred_by: str = "") -> None:
+        """Ask the far end to call `target` instead of us (RFC 3515). Ends in `Referred`, then `Notified`.
+
+        `referred_by` is our URI (RFC 3892). Raises ValueError for CR, LF or NUL.
+        """
+        if self.dialog is not None and self.state is SessionState.CONFIRMED:
+            self._referral = Referral(self.dialog.request("REFER"), target, referred_by)
+            self._send(self._referral.request, self.dialog, self._refer_done, now)
+
     def reinvite(self, body: bytes, now: float) -> None:
         """Offer new media; without `body`, ask for the far end's offer. Waits until no other offer is under way.
 
@@ -171,7 +170,7 @@ class InviteSession:
         offer = session_description(self.request)
         self.dialog = Dialog.from_request(self.request, self.local_tag)
         self._open_invite(self.request, transaction, self.flow, offer)
-        self._agent.emit(Invited(self, self.request, offer))
+        self._agent.emit(events.Invited(self, self.request, offer))
 
     def request_received(self, request: Request, transaction: ServerTransaction, flow: Flow, now: float) -> None:
         """A request in the dialog, other than ACK and CANCEL. Raises ProtocolError with the status to answer."""
@@ -189,12 +188,19 @@ class InviteSession:
                 self._update_received(request, transaction, flow, dialog, now)
             case "INFO":
                 transaction.respond(request.response(200), now)
-                self._agent.emit(InfoReceived(self, request.headers.get("Content-Type") or "", request.body))
+                self._agent.emit(events.InfoReceived(self, request.headers.get("Content-Type") or "", request.body))
+            case "NOTIFY":
+                if self._referral is None:
+                    raise RefusalError(481)
+                news = self._referral.notify_received(request)
+                transaction.respond(request.response(200), now)
+                if news is not None:
+                    self._agent.emit(events.Notified(self, *news))
             case "OPTIONS":
                 headers = [("Allow", self._agent.allow_text), ("Accept", SDP)]
-                self._agent.respond(Asked(request, flow, transaction), 200, now, None, headers)
+                self._agent.respond(events.Asked(request, flow, transaction), 200, now, None, headers)
             case _:
-                self._agent.emit(Asked(request, flow, transaction))
+                self._agent.emit(events.Asked(request, flow, transaction))
 
     def ack_received(self, ack: Request, now: float) -> None:
         """An ACK to a 2xx."""
@@ -203,7 +209,7 @@ class InviteSession:
             return
         if not incoming.ack_received(ack.cseq.number):
             return
-        body = None if incoming.has_offer else _readable_description(ack)
+        body = None if incoming.has_offer else readable_description(ack)
         if self.state is SessionState.ENDED:
             self._send_bye(now)  # hangup() had to wait for this ACK
         elif not incoming.has_offer and body is None:
@@ -211,7 +217,7 @@ class InviteSession:
             self._end("no_ack", ())
         else:
             if self.state is SessionState.ANSWERED or body is not None:
-                self._agent.emit(Confirmed(self, body))
+                self._agent.emit(events.Confirmed(self, body))
             self.state = SessionState.CONFIRMED
             self._try_reinvite(now)
 
@@ -242,7 +248,7 @@ class InviteSession:
         tag = response.to.tag
         if tag is not None and tag not in self._early:
             self._early[tag] = Dialog.from_response(invite.request, response)
-        self._agent.emit(Rang(self, response.status, _readable_description(response)))
+        self._agent.emit(events.Rang(self, response.status, readable_description(response)))
 
     def success_received(self, invite: OutgoingInvite, response: Response, now: float) -> None:
         if self.state is SessionState.CALLING:
@@ -255,17 +261,17 @@ class InviteSession:
             return
         else:
             self.dialog.refresh_target(response)
-        body = _readable_description(response) or b""
+        body = readable_description(response) or b""
         if invite.has_offer:
             self._pay_ack(b"")
-        self._agent.emit(Accepted(self, body, is_offer=not invite.has_offer))
+        self._agent.emit(events.Accepted(self, body, is_offer=not invite.has_offer))
         self._try_reinvite(now)
 
     def failure_received(self, invite: OutgoingInvite, response: Response, now: float) -> None:
         self._outgoing = None
         if self.state is SessionState.CALLING:
             self.state = SessionState.ENDED
-            self._agent.emit(Rejected(self, response.status, response.reason))
+            self._agent.emit(events.Rejected(self, response.status, response.reason))
         if self.state is SessionState.ENDED:
             self._forget()
         elif response.status in _DIALOG_IS_GONE:
@@ -279,7 +285,7 @@ class InviteSession:
             self._retry_at = now + self._layer.random(low, high)
             self._layer.deadlines.add(self._retry_at, self, "reinvite")
         else:
-            self._agent.emit(ReinviteRefused(self, response.status, response.reason))
+            self._agent.emit(events.ReinviteRefused(self, response.status, response.reason))
             self._try_reinvite(now)
 
     def timer_fired(self, timer: str, now: float) -> None:
@@ -308,7 +314,7 @@ class InviteSession:
         self._check_offer_fits()
         offer = session_description(request)
         self._open_invite(request, transaction, flow, offer)
-        self._agent.emit(Offered(self, offer, flow))
+        self._agent.emit(events.Offered(self, offer, flow))
 
     def _update_received(
         self, request: Request, transaction: ServerTransaction, flow: Flow, dialog: Dialog, now: float
@@ -323,7 +329,7 @@ class InviteSession:
         else:
             self._check_offer_fits()
             self._incoming = update
-            self._agent.emit(Offered(self, offer, flow))
+            self._agent.emit(events.Offered(self, offer, flow))
 
     def _check_offer_fits(self) -> None:
         """Raises RefusalError while another offer is under way (RFC 3261 s14.2, RFC 3311 s5.2)."""
@@ -414,6 +420,12 @@ class InviteSession:
         if self.state is SessionState.ENDED:
             self._forget()
 
+    def _refer_done(self, response: Response, now: float) -> None:
+        self._agent.emit(events.Referred(self, response.status, is_followed(response)))
+        if response.status >= 300:
+            self._referral = None
+        self._info_done(response, now)
+
     def _info_done(self, response: Response, now: float) -> None:
         if response.status in _DIALOG_IS_GONE and self.state is SessionState.CONFIRMED:
             self._send_bye(now)
@@ -429,15 +441,7 @@ class InviteSession:
     def _end(self, reason: EndReason, headers: HeaderList) -> None:
         if self.state is not SessionState.ENDED:
             self.state = SessionState.ENDED
-            self._agent.emit(Ended(self, reason, headers))
+            self._agent.emit(events.Ended(self, reason, headers))
 
     def _forget(self) -> None:
         self._agent.forget_session(self)
-
-
-def _readable_description(message: Request | Response) -> bytes | None:
-    """The SDP of a message that cannot be refused: a response or an ACK."""
-    try:
-        return session_description(message)
-    except ProtocolError:
-        return None

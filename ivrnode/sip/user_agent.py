@@ -32,9 +32,9 @@ from ivrnode.sip.transaction import ServerTransaction
 from ivrnode.sip.transaction_layer import TransactionLayer, stamp_source
 from ivrnode.sip.uri import Uri
 
-ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER", "MESSAGE")
+ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER", "MESSAGE", "NOTIFY")
 
-_NEEDS_DIALOG = frozenset(("BYE", "UPDATE", "INFO"))
+_NEEDS_DIALOG = frozenset(("BYE", "UPDATE", "INFO", "NOTIFY"))
 
 
 class UserAgent:
