@@ -6,7 +6,8 @@
                  started┘    last loud     stopped, `silence_ms` later
 
 Frames of 20 ms. Speech starts with the third loud frame in a row (a click has one or two) and then counts from the
-first of them.
+first of them. While something is played to the speaker its echo comes back: what is heard then counts as loud only
+within 12 dB of what is played.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ HYSTERESIS_DB = 3.0
 # Before anything was heard the line counts as quiet, and no noise is learnt that is as loud as close speech: a steady
 # tone stays a sound, however long it lasts.
 QUIET_DB, LOUDEST_NOISE_DB = -60.0, -30.0
+ECHO_LOSS_DB = 12.0
+NO_ECHO_DB = -100.0
 _BLOCK_FRAMES, _BLOCKS = 25, 6  # 3 s of minima, kept as six blocks of 500 ms
 
 
@@ -55,20 +58,21 @@ class EnergyVad:
         """The noise floor in dB under full scale, as known now."""
         return min(LOUDEST_NOISE_DB, max(QUIET_DB, min(self._minima)))
 
-    def feed(self, pcm: bytes) -> list[Edge]:
-        """The edges within `pcm`, oldest first; mostly none. What does not fill a frame waits for the next block."""
+    def feed(self, pcm: bytes, played_db: float = NO_ECHO_DB) -> list[Edge]:
+        """The edges within `pcm`, oldest first; mostly none. What does not fill a frame waits for the next block.
+        `played_db`: the level of what is played to the speaker meanwhile."""
         pcm = self._rest + pcm
         end = len(pcm) - len(pcm) % self._frame_bytes
         self._rest = pcm[end:]
         edges = []
         for start in range(0, end, self._frame_bytes):
-            edge = self._hear(level_db(pcm[start : start + self._frame_bytes]))
+            edge = self._hear(level_db(pcm[start : start + self._frame_bytes]), played_db - ECHO_LOSS_DB)
             if edge:
                 edges.append(edge)
         return edges
 
-    def _hear(self, level: float) -> Edge | None:
-        threshold = self.floor_db + MARGIN_DB - (HYSTERESIS_DB if self.is_speech else 0)
+    def _hear(self, level: float, echo_db: float) -> Edge | None:
+        threshold = max(self.floor_db + MARGIN_DB, echo_db) - (HYSTERESIS_DB if self.is_speech else 0)
         self._learn(level)
         self._now_ms += FRAME_MS
         if level >= threshold:

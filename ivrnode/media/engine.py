@@ -44,7 +44,8 @@ class Engine:
             messages.StopItem: lambda leg, command, _: self._answer(command, leg.playout.stop(command.item)),
             messages.Ask: self._ask,
             messages.Stream: self._stream,
-            messages.Record: lambda leg, command, _: leg.record(command.is_on),
+            messages.Watch: lambda leg, command, _: leg.ears.watch(command.is_on),
+            messages.Record: lambda leg, command, _: leg.ears.record(command.is_on),
             messages.SendDigits: lambda leg, command, _: leg.send_digits(command.digits),
             messages.Ring: lambda leg, _, now: leg.ring(),
             messages.Bridge: self._bridge,
@@ -118,7 +119,14 @@ class Engine:
         except ValueError as error:
             leg.playout.fail(command.item, str(error))
             return
-        leg.playout.append(command.item, source, command.audio, is_last=command.is_last, tag=command.tag)
+        leg.playout.append(
+            command.item,
+            source,
+            command.audio,
+            is_last=command.is_last,
+            tag=command.tag,
+            is_background=command.is_background,
+        )
 
     def _ask(self, leg: Leg, command: messages.Ask, now: float) -> None:
         playout, key = leg.playout, command.key
@@ -139,11 +147,12 @@ class Engine:
         self._events.append(Answer(command.leg, command.request, value))
 
     def _stream(self, leg: Leg, command: messages.Stream, now: float) -> None:
-        leg.stop_stream()
+        leg.ears.stop_stream()
         if command.codec:
             interval = min(max(command.interval_ms // FRAME_MS * FRAME_MS, FRAME_MS), _MAX_INTERVAL_MS)
             with suppress(ValueError):  # a format that nobody knows streams nothing
-                leg.stream(AudioFormat(command.codec, command.rate), interval)
+                target = AudioFormat(command.codec, command.rate)
+                leg.ears.stream(target, interval, command.pre_roll_ms, command.hang_over_ms)
 
     def _bridge(self, leg: Leg, command: messages.Bridge, now: float) -> None:
         other = self._legs.get(command.other)

@@ -1,14 +1,13 @@
-"""One leg: an RTP session with its playout and its tap. All that happens every 20 ms happens in `tick`.
+"""One leg: an RTP session with its playout and its ears. All that happens every 20 ms happens in `tick`.
 
     packet_received -> RtpSession.receive ─┬─> JitterBuffer ─┐
                                            └─> DigitReceiver ─> Digit
-    tick ─┬─ Playout.next_frame -> RtpSession.packet -> send
-          └─ JitterBuffer.next_frame ─> Tap ─> Audio
-                                    └─> Recorder ─> Recorded
+    tick ─┬─ Layers.next_frame -> RtpSession.packet -> send
+          └─ JitterBuffer.next_frame ─> Ears ─> Audio, Speech, Recorded
 
 Silence is sent while nothing is to be heard, so the far end's clock and NAT stay alive; on hold nothing is sent and
-the playout stands still. While the leg rings or is bridged, its far end hears that instead of the playout, and tap and
-recorder get silence.
+the playout stands still. While the leg rings or is bridged, its far end hears that instead of the playout, and the ears
+get silence.
 """
 
 from __future__ import annotations
@@ -16,16 +15,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from ivrnode.audio.format import AudioFormat
 from ivrnode.errors import ProtocolError
 from ivrnode.media import messages
+from ivrnode.media.ears import Ears
 from ivrnode.media.instead import Crossing, Instead, Ringing
+from ivrnode.media.layers import Layers
 from ivrnode.media.messages import Address, Event
-from ivrnode.media.playout import Playout
 from ivrnode.media.ports import PortPair
 from ivrnode.media.quiet import quiet_test
-from ivrnode.media.recorder import Recorder
-from ivrnode.media.tap import Tap
 from ivrnode.media.wire import FRAME_MS, Wire
 from ivrnode.rtp.jitter import FRAME, JitterBuffer
 from ivrnode.rtp.packet import RtpPacket
@@ -48,8 +45,8 @@ class Leg:
         "_audio_type", "_chore_at", "_digit_timestamp", "_digit_type", "_digits_in", "_digits_out", "_emit",
         "_has_heard", "_has_started", "_ids", "_instead", "_is_coded", "_is_dialing", "_is_listening", "_is_tapped",
         "_jitter", "_may_hear", "_may_play", "_may_send", "_no_rtp_at", "_no_rtp_seconds", "_other", "_play_at",
-        "_ports", "_recorder", "_repeat", "_rtcp_at", "_send", "_silence", "_silent_since", "_ssrc", "_tap", "_unsent",
-        "_wire", "number", "playout", "session",
+        "_ports", "_repeat", "_rtcp_at", "_send", "_silence", "_silent_since", "_ssrc", "_unsent",
+        "_wire", "ears", "number", "playout", "session",
     )  # fmt: skip
 
     def __init__(self, number: int, emit: Callable[[Event], None], ids: random.Random) -> None:
@@ -58,7 +55,7 @@ class Leg:
         self._wire = Wire("PCMU")
         self._silence = self._wire.silence
         self.session = RtpSession(ids)
-        self.playout = Playout(number, self._wire.inside, emit)
+        self.playout = Layers(number, self._wire.inside, emit)
         self._jitter = _jitter_buffer(self._wire)
         self._digits_in, self._digits_out = DigitReceiver(), DigitSender()
         self._is_dialing = False
@@ -66,8 +63,7 @@ class Leg:
         self._digit_timestamp = 0
         self._audio_type = -1
         self._ssrc = -1
-        self._tap: Tap | None = None
-        self._recorder: Recorder | None = None
+        self.ears = Ears(number, self._wire.inside, emit, self._listen)
         self._instead: Instead | None = None
         self._other: Leg | None = None  # the leg that this one is bridged with
         self._is_coded = False  # the other leg wants frames as they are on the wire
@@ -179,12 +175,7 @@ class Leg:
             heard = self.next_heard()
         else:  # what two people say to each other is not for the script
             heard = said = self._silence
-        if self._tap is not None:
-            chunk = self._tap.feed(heard)
-            if chunk:
-                self._emit(messages.Audio(self.number, chunk))
-        if self._recorder is not None:
-            self._recorder.feed(heard, said)
+        self.ears.feed(heard, said)
 
     def _send_digit(self, target: Address) -> None:
         payloads = self._digits_out.next_frame()
@@ -261,10 +252,7 @@ class Leg:
         self.playout.change_format(wire.inside)
         old, self._jitter = self._jitter, _jitter_buffer(wire)
         self._jitter.late, self._jitter.concealed = old.late, old.concealed
-        if self._tap is not None:
-            self._tap.change_source(wire.inside)
-        if self._recorder is not None:
-            self._recorder.change_source(wire.inside)
+        self.ears.change_source(wire.inside)
         if self._other is not None:
             self.bridge(self._other)
         elif self._instead is not None:
@@ -277,30 +265,10 @@ class Leg:
             self._play_at = now + _FIRST_PACKET_WAIT
             self._chore_at = min(self._chore_at, self._play_at)
 
-    def stream(self, target: AudioFormat, interval_ms: int) -> None:
-        self._tap = Tap(self._wire.inside, target, interval_ms)
-        self._listen()
-
-    def stop_stream(self) -> None:
-        if self._tap is not None:
-            rest = self._tap.stop()
-            if rest:
-                self._emit(messages.Audio(self.number, rest))
-            self._tap = None
-            self._listen()
-
-    def record(self, is_on: bool) -> None:
-        if is_on and self._recorder is None:
-            self._recorder = Recorder(self.number, self._wire.inside, self._emit)
-        elif not is_on and self._recorder is not None:
-            self._recorder.stop()
-            self._recorder = None
-        self._listen()
-
     def _listen(self) -> None:
         """The jitter buffer runs only while somebody listens."""
         was_listening = self._is_listening
-        self._is_tapped = self._tap is not None or self._recorder is not None
+        self._is_tapped = self.ears.is_open
         self._is_listening = self._other is not None or (self._is_tapped and self._instead is None)
         if self._is_listening and not was_listening:
             self._jitter.restart()
@@ -337,10 +305,9 @@ class Leg:
 
     def clear(self) -> None:
         """As if nobody had played to or listened to this leg yet: items and tags are counted anew."""
-        self.stop_stream()
-        self.record(is_on=False)
+        self.ears.close()
         self.playout.mute()
-        self.playout = Playout(self.number, self._wire.inside, self._emit)
+        self.playout = Layers(self.number, self._wire.inside, self._emit)
         self._emit(messages.Cleared(self.number))
 
     def send_digits(self, digits: str) -> None:
@@ -351,8 +318,7 @@ class Leg:
 
     def close(self, now: float) -> None:
         self.unbridge()
-        self.stop_stream()
-        self.record(is_on=False)
+        self.ears.close()
         self.playout.mute()
         if self._ports is not None:
             if self._audio_type >= 0:

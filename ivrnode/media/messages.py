@@ -54,6 +54,8 @@ class Play:
 
     `is_last` closes the item: it is done when all of its audio was sent. An item without is_last holds the queue
     (a `say` that is still being spoken). What does not fit in 300 s ends the item with error `queue full`.
+    `is_background`: not in the queue but behind it, in the one place there is. It begins when the queue is empty, ends
+    (stopped) when the queue is heard again, and gives way to a newer one.
     """
 
     leg: int
@@ -63,6 +65,7 @@ class Play:
     audio: bytes
     is_last: bool = True
     tag: str = ""
+    is_background: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Mute:
-    """Drop all queued sound from the next frame on. Answered by `Answer`: milliseconds dropped."""
+    """Drop all queued sound, and what plays behind it, from the next frame on. Answered by `Answer`: milliseconds
+    dropped."""
 
     leg: int
     request: int
@@ -94,7 +98,7 @@ class StopItem:
 @dataclass(frozen=True, slots=True)
 class Ask:
     """Answered by `Answer`. `what`: `tag` = ms sent of all items with tag `key`; `item` = ms sent of item `key`;
-    `item_queued` = ms of item `key` not yet sent; `queued` = ms of everything not yet sent."""
+    `item_queued` = ms of item `key` not yet sent; `queued` = ms not yet sent of all but the background."""
 
     leg: int
     what: str
@@ -105,17 +109,31 @@ class Ask:
 @dataclass(frozen=True, slots=True)
 class Stream:
     """Hand over what the far end says as `Audio` every `interval_ms` (20 to 1000). codec "" stops: the last partial
-    chunk is delivered at once."""
+    chunk is delivered at once.
+
+    `hang_over_ms` above 0: chunks without speech are held back, but for those within `hang_over_ms` after it and, when
+    speech begins again, those of the last `pre_roll_ms`. `Withheld` tells how much it was when the stream stops.
+    """
 
     leg: int
     codec: str
     rate: int = 8000
     interval_ms: int = 60
+    pre_roll_ms: int = 0
+    hang_over_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Emit `Speech` when the far end starts and stops to speak."""
+
+    leg: int
+    is_on: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Emit `Recorded` about every 100 ms: both directions by one clock, pcm16 at 8000 Hz."""
+    """Emit `Recorded` about every 100 ms: both directions by one clock, pcm16 at 8000 Hz. Off: once more, the last."""
 
     leg: int
     is_on: bool
@@ -178,6 +196,7 @@ Command = (
     | StopItem
     | Ask
     | Stream
+    | Watch
     | Record
     | SendDigits
     | Ring
@@ -213,9 +232,31 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
+    """`is_last`: the recording was stopped; what is left of it, maybe nothing."""
+
     leg: int
     heard: bytes
     said: bytes
+    is_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """The far end speaks, or has been quiet for `quiet_ms`."""
+
+    leg: int
+    is_speech: bool
+    quiet_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A stream with a gate has stopped: so much of what was heard was not handed over, in ms and in bytes of the
+    stream's codec."""
+
+    leg: int
+    ms: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +345,8 @@ Event = (
     | OpenFailed
     | Audio
     | Recorded
+    | Speech
+    | Withheld
     | Digit
     | ItemDone
     | Drained

@@ -251,6 +251,10 @@ class Playout:
     def is_empty(self) -> bool:
         return not self._items
 
+    def has(self, number: int) -> bool:
+        """True while more of the item may come, and until it is done."""
+        return number in self._by_number or number in self._cut
+
     @property
     def queued_ms(self) -> int:
         return _whole(sum(item.given_ms - self._played(item) for item in self._items))

@@ -29,6 +29,4 @@ class Recorder:
         self._said.change_source(wire)
 
     def stop(self) -> None:
-        heard, said = self._heard.stop(), self._said.stop()
-        if heard:
-            self._emit(Recorded(self._leg, heard, said))
+        self._emit(Recorded(self._leg, self._heard.stop(), self._said.stop(), is_last=True))

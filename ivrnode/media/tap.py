@@ -19,11 +19,11 @@ class Tap:
     """`interval_ms`: a multiple of 20."""
 
     __slots__ = (
-        "_chunk_size", "_converter", "_frames", "_frames_per_chunk", "_ready", "_target",
+        "_chunk_size", "_converter", "_frames", "_frames_per_chunk", "_ready", "interval_ms", "target",
     )  # fmt: skip
 
     def __init__(self, source: AudioFormat, target: AudioFormat, interval_ms: int) -> None:
-        self._target = target
+        self.target, self.interval_ms = target, interval_ms
         self._frames_per_chunk = interval_ms // FRAME_MS
         self._chunk_size = target.size(interval_ms)
         self._frames: list[bytes] = []
@@ -42,7 +42,7 @@ class Tap:
         self._ready += self._converter.convert(audio)
         missing = self._chunk_size - len(self._ready)
         if missing > 0:
-            self._ready = self._target.silence(_SLACK_MS) + self._silence(missing) + self._ready
+            self._ready = self.target.silence(_SLACK_MS) + self._silence(missing) + self._ready
         chunk, self._ready = self._ready[: self._chunk_size], self._ready[self._chunk_size :]
         return chunk
 
@@ -52,14 +52,14 @@ class Tap:
         frames = len(self._frames)
         if self._converter is not None:
             audio = self._converter.convert(audio) + self._converter.flush()
-        self._converter = Converter(source, self._target)
+        self._converter = Converter(source, self.target)
         self._ready += audio
         # What is ready already counts in frames too: they are the front of the next chunk.
         self._frames = [b""] * frames
 
     def stop(self) -> bytes:
         """The last chunk, shorter than the interval; b"" at an interval's end."""
-        size = self._target.size(FRAME_MS * len(self._frames))
+        size = self.target.size(FRAME_MS * len(self._frames))
         audio = b"".join(self._frames)
         if self._converter is not None:
             audio = self._ready + self._converter.convert(audio) + self._converter.flush()
@@ -68,4 +68,4 @@ class Tap:
 
     def _silence(self, size: int) -> bytes:
         """`size` bytes."""
-        return self._target.silence(size / self._target.bytes_per_ms + 1)[:size]
+        return self.target.silence(size / self.target.bytes_per_ms + 1)[:size]

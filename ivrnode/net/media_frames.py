@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import orjson
@@ -22,15 +22,16 @@ Message = Command | Event | LoadReport
 PIECE = 32_000  # bytes of audio in one Play: a second or less, so that no conversion holds up a turn of the wheel
 _LENGTH = struct.Struct("!I")
 _AUDIO = struct.Struct("!IBq")
-_RECORDED = struct.Struct("!IBqI")
-_PLAY = struct.Struct("!IBqqI?BH")
+_RECORDED = struct.Struct("!IBqI?")
+_PLAY = struct.Struct("!IBqqI??BH")
 _AUDIO_KIND, _RECORDED_KIND, _PLAY_KIND = 0, 1, 2
 _RARE: tuple[type[Any], ...] = (
     messages.Open, messages.Connect, messages.Start, messages.Fail, messages.Mute, messages.StopItem, messages.Ask,
-    messages.Stream, messages.Record, messages.SendDigits, messages.Ring,
-    messages.Bridge, messages.Unbridge, messages.Clear, messages.Cleared, messages.Close, messages.Opened, messages.OpenFailed,
-    messages.Digit, messages.ItemDone, messages.Drained, messages.FirstPacket, messages.FirstAudio, messages.NoRtp,
-    messages.Answer, messages.Statistics, messages.Closed, messages.LoadReport,
+    messages.Stream, messages.Watch, messages.Record, messages.SendDigits, messages.Ring,
+    messages.Bridge, messages.Unbridge, messages.Clear, messages.Cleared, messages.Close, messages.Opened,
+    messages.OpenFailed, messages.Speech, messages.Withheld, messages.Digit, messages.ItemDone, messages.Drained,
+    messages.FirstPacket, messages.FirstAudio, messages.NoRtp, messages.Answer, messages.Statistics, messages.Closed,
+    messages.LoadReport,
 )  # fmt: skip
 _KINDS = {kind: number for number, kind in enumerate(_RARE, 3)}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _RARE}
@@ -44,8 +45,8 @@ def encode(message: Message) -> bytes:
         if isinstance(message, Play):
             return b"".join(map(_encode_play, _pieces(message)))
         if isinstance(message, Recorded):
-            size = 13 + len(message.heard) + len(message.said)
-            head = _RECORDED.pack(size, _RECORDED_KIND, message.leg, len(message.heard))
+            size = _RECORDED.size - 4 + len(message.heard) + len(message.said)
+            head = _RECORDED.pack(size, _RECORDED_KIND, message.leg, len(message.heard), message.is_last)
             return head + message.heard + message.said
         kind = type(message)
         body = orjson.dumps([getattr(message, name) for name in _FIELDS[kind]])
@@ -61,7 +62,7 @@ def _pieces(play: Play) -> list[Play]:
     for start in range(0, len(play.audio), PIECE):
         audio = play.audio[start : start + PIECE]
         is_last = play.is_last and start + PIECE >= len(play.audio)
-        pieces.append(Play(play.leg, play.item, play.codec, play.rate, audio, is_last, play.tag))
+        pieces.append(replace(play, audio=audio, is_last=is_last))
     return pieces
 
 
@@ -74,6 +75,7 @@ def _encode_play(play: Play) -> bytes:
         play.item,
         play.rate,
         play.is_last,
+        play.is_background,
         len(codec),
         len(tag),
     )
@@ -119,17 +121,17 @@ def _audio(frame: bytes) -> Message:
 
 
 def _recorded(frame: bytes) -> Message:
-    _, _, leg, size = _RECORDED.unpack_from(frame)
+    _, _, leg, size, is_last = _RECORDED.unpack_from(frame)
     middle = _RECORDED.size + size
-    return Recorded(leg, frame[_RECORDED.size : middle], frame[middle:])
+    return Recorded(leg, frame[_RECORDED.size : middle], frame[middle:], is_last)
 
 
 def _play(frame: bytes) -> Message:
-    _, _, leg, item, rate, is_last, codec_size, tag_size = _PLAY.unpack_from(frame)
+    _, _, leg, item, rate, is_last, is_background, codec_size, tag_size = _PLAY.unpack_from(frame)
     tag_at = _PLAY.size + codec_size
     audio_at = tag_at + tag_size
     codec, tag = frame[_PLAY.size : tag_at].decode(), frame[tag_at:audio_at].decode()
-    return Play(leg, item, codec, rate, frame[audio_at:], is_last, tag)
+    return Play(leg, item, codec, rate, frame[audio_at:], is_last, tag, is_background)
 
 
 _BINARY: tuple[Callable[[bytes], Message], ...] = (_audio, _recorded, _play)

@@ -60,7 +60,7 @@ def test_sound_between_silences_has_no_crack(codec: str) -> None:
 def test_what_is_sent_is_what_the_other_leg_hears(codec: str) -> None:
     speaker, ports, _ = opened(codec)
     listener, _, events = opened(codec)
-    listener.stream(PCM, 100)
+    listener.ears.stream(PCM, 100)
     speaker.playout.append(1, PCM, tone(500, 8000, 1000, 6000))
     for tick in range(TICKS):
         speaker.tick(tick * 0.02)
