@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from ivrnode.commands.init import STARTER
 from ivrnode.demo.conversation import Conversation, Report
 from ivrnode.demo.ear import Stretch
 from ivrnode.demo.stage import Stage, StageError
@@ -36,9 +37,7 @@ How to go on:
 @click.option(
     "--tenants",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=Path("tenants"),
-    show_default=True,
-    help="The tenants' folder; the demo calls 700@localhost.",
+    help="The tenants' folder; the demo calls 700@localhost. Without it ./tenants, or else what `ivrnode init` writes.",
 )
 @click.option(
     "--record",
@@ -47,8 +46,10 @@ How to go on:
     show_default=True,
     help="Where the conversation goes: stereo, caller left, node right.",
 )
-def demo(tenants: Path, record: Path) -> None:
+def demo(tenants: Path | None, record: Path) -> None:
     """Call the demo node, talk to it, interrupt it, and show what was heard. Needs no key and no network."""
+    if tenants is None:
+        tenants = Path("tenants") if Path("tenants").is_dir() else STARTER / "tenants"
     tell = _screen()
     try:
         report = asyncio.run(_run(tenants.resolve(), record, tell))
