@@ -296,13 +296,12 @@ class Call:
 
     def _waits(self, action: script.Wait, now: float) -> None:
         """The script is idle: wake it in time, hang up if nothing is left that could happen."""
+        at = None if action.seconds is None else now + action.seconds
+        self._agenda.set((self.id, "wake"), at, lambda _: self._tell(script.Wake()))
         if self.state is State.ENDING:
             if not action.tasks:
                 self.sockets.close_all()
-            return
-        at = None if action.seconds is None else now + action.seconds
-        self._agenda.set((self.id, "wake"), at, lambda _: self._tell(script.Wake()))
-        if action.seconds is None and not action.tasks and self._is_idle():
+        elif action.seconds is None and not action.tasks and self._is_idle():
             self.end("finished", now)
 
     def _request(self, action: script.Request, now: float) -> None:

@@ -295,3 +295,14 @@ def test_an_unknown_service_is_an_error_to_the_script(world: World, desk: Desk) 
     world.call()
     world.act(script.Request(1, "teleport"))
     assert desk.told == [script.Reply(1, error="teleport is no service of this core")]
+
+
+def test_a_timer_still_wakes_the_script_in_its_grace(world: World, desk: Desk) -> None:
+    world.call()
+    world.act(script.Hangup())
+    world.close()
+    world.act(script.Wait(0.5, 1))
+    world.wait(0.4)
+    assert script.Wake() not in desk.told
+    world.wait(0.2)
+    assert script.Wake() in desk.told
