@@ -46,12 +46,14 @@ IN_THE_CHILD = ("script/guest/*", "tenancy/default/*")
 """Runs in a script's own process: the shell of another house."""
 
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
+    "aiohttp": ("net/http_client.py", "net/web_hooks.py"),
     "aiortc": ("net/webrtc.py",),
     "av": ("audio/codecs.py", "audio/resample.py"),
     "click": ("cli.py", "commands/*.py", "realtime/command.py"),
     "orjson": ("script/frames.py", "pbx/frame_text.py", "net/media_frames.py", "net/speech_*.py"),
     "py_nanotts": ("net/speech_engine.py",),
     "uvloop": ("commands/serve.py",),
+    "yarl": ("net/http_client.py",),
     "websockets": ("net/websocket_*.py", "realtime/connection.py", "realtime/server.py"),
 }
 """The files that a package from outside is known in."""

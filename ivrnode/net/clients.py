@@ -11,14 +11,13 @@ Connecting takes one task, an open socket none. The listener is called in the lo
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import ssl
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Protocol as Interface
 
 from ivrnode.errors import IvrNodeError, ProtocolError
+from ivrnode.net.failure import explain
 from ivrnode.net.outbound_policy import OutboundPolicy
 from ivrnode.net.websocket_client import RedirectError, WebsocketClient
 from ivrnode.net.websocket_request import Header, WebsocketRequest
@@ -220,7 +219,7 @@ class _Socket:
         if self.is_opened:  # at the very moment of a time-out or an abort: the connection tells how it went on
             return
         if error is not None:
-            self.failed(_explain(error, timeout))
+            self.failed(explain(error, timeout))
             if not isinstance(error, IvrNodeError | OSError):
                 _report(error)
         self.closed(1006, "")
@@ -261,24 +260,3 @@ def _report(error: BaseException) -> None:
     asyncio.get_running_loop().call_exception_handler(
         {"message": "error in the listener of a WebSocket", "exception": error}
     )
-
-
-def _explain(error: BaseException, timeout: float) -> str:
-    """What a script is told about a connection that did not come to be."""
-    match error:
-        case IvrNodeError():
-            return str(error)
-        case TimeoutError():
-            return f"no connection within {timeout:g} s"
-        case ssl.SSLCertVerificationError():
-            return f"TLS: {error.verify_message}"
-        case ssl.SSLError():
-            return f"TLS: {error.reason or 'handshake failed'}"
-        case socket.gaierror():
-            return f"host name: {error.strerror}"
-        case OSError() if error.errno:
-            return os.strerror(error.errno).lower()
-        case ConnectionError():  # in the TLS handshake, by a server that speaks none
-            return "the server ended the connection"
-        case _:
-            return "cannot connect"

@@ -15,7 +15,8 @@ import random
 import signal
 import time
 import traceback
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from ivrnode import __version__
 from ivrnode.config import Config
@@ -26,15 +27,18 @@ from ivrnode.net.addresses import LocalAddresses
 from ivrnode.net.clients import WebsocketClients
 from ivrnode.net.control import ControlServer
 from ivrnode.net.flows import Flows
+from ivrnode.net.http_client import HttpClient
 from ivrnode.net.log_sinks import log_operations
 from ivrnode.net.media import InLoopMedia, MediaPort, ProcessMedia
 from ivrnode.net.outbound_policy import OutboundPolicy
 from ivrnode.net.speech import Speech, SpeechError
 from ivrnode.net.workers import ScriptWorkers
 from ivrnode.pbx.core import Core
+from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
 from ivrnode.pbx.operations import call_operations
 from ivrnode.pbx.reception import Reception
 from ivrnode.pbx.registration_desk import RegistrationDesk
+from ivrnode.pbx.services import offer_services
 from ivrnode.script.end import ScriptEnd
 from ivrnode.script.guest.imports import ALLOWED
 from ivrnode.script.messages import Action, Boot, Event, OpenSocket
@@ -43,9 +47,12 @@ from ivrnode.sip.flow import Flow
 from ivrnode.tenancy.store import TenantStore
 from ivrnode.tenancy.templates import Templates
 
+T = TypeVar("T")
+
 TICK = 0.02
 LEAVE_SECONDS = 7.0
 LATE_MS = 20.0
+EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
 class Runtime:
@@ -72,6 +79,7 @@ class Runtime:
         desk = RegistrationDesk(store, digest, log)
         self.core = Core(reception, desk, self.world, log, self._sent_by, ids, config.media.address or "0.0.0.0")
         self.world.core = self.core
+        offer_services(self.core)
         self.listening: list[tuple[str, str, int]] = []
         operations = call_operations(self.core, time.monotonic) | log_operations(log)
         self._control = ControlServer(config.control.socket, operations)
@@ -152,9 +160,12 @@ class World:
             else ProcessMedia(self._media_told, ports, self._media_load, self._media_died)
         )
         self._workers = ScriptWorkers(self, config.scripts.limits, is_unsafe=is_unsafe, pool=config.scripts.pool)
-        self._sockets = WebsocketClients(OutboundPolicy(config.scripts.connect_to), self)
+        policy = OutboundPolicy(config.scripts.connect_to)
+        self._sockets = WebsocketClients(policy, self)
+        self._http, self._operators_http = HttpClient(policy), HttpClient(OutboundPolicy(EVERYWHERE))
         self._speech = Speech(config.speech.cache, config.speech.cache_bytes, log=log)
         self._jobs: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._errands: set[asyncio.Task[None]] = set()
 
     @property
     def media_pid(self) -> int | None:
@@ -165,10 +176,11 @@ class World:
         await asyncio.gather(self._media.start(), self._workers.start(), self._speech.start())
 
     async def close(self) -> None:
-        for job in self._jobs.values():
+        for job in (*self._jobs.values(), *self._errands):
             job.cancel()
         await self.flows.close()
         await self._sockets.stop()
+        await asyncio.gather(self._http.close(), self._operators_http.close())
         await asyncio.gather(self._media.close(), self._workers.close(), self._speech.close())
 
     def tick(self) -> None:
@@ -211,6 +223,19 @@ class World:
     def hush(self, call: str, item: int) -> None:
         if job := self._jobs.get((call, item)):
             job.cancel()
+
+    def fetch(self, request: HttpRequest, done: Callable[[HttpResponse, float], None]) -> Callable[[], object]:
+        client = self._operators_http if request.is_operators else self._http
+        return self._run(client.fetch(request), done)
+
+    def _run(self, errand: Coroutine[Any, Any, T], done: Callable[[T, float], None]) -> Callable[[], object]:
+        async def run() -> None:
+            done(await errand, time.monotonic())
+
+        task = asyncio.get_running_loop().create_task(run())
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+        return task.cancel
 
     async def _speak(self, call: str, item: int, text: str, lang: str, voice: str, tenant: str) -> None:
         try:

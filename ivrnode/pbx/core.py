@@ -53,7 +53,7 @@ class Core:
         self.calls: dict[str, Call] = {}
         self._reception, self._desk, self._effects, self._log = reception, desk, effects, log
         self.agenda, self.breaker, self.quotas = Agenda(), Breaker(), Quotas(reception.quota_limits)
-        self._house = House(effects, self.agenda, log, self.quotas, self.breaker)
+        self.house = House(effects, self.agenda, log, self.quotas, self.breaker)
         self.services: dict[str, Service] = {}
         self.on_gone: list[Callable[[Call], None]] = []
         self._legs: dict[int, Call] = {}
@@ -127,7 +127,7 @@ class Core:
         except RefusedError as refused:
             event.session.reject(refused.status, now, refused.reason, refused.headers)
             return
-        call = Call(assignment, party, self._house, self.services, self._forget, now)
+        call = Call(assignment, party, self.house, self.services, self._forget, now)
         self.calls[call.id] = self._legs[party.leg] = self._sessions[event.session] = call
         self._effects.media(media.Open(party.leg, self._media_host))
 

@@ -1,13 +1,16 @@
 """What the hall may ask of the world. `net/runtime.py` does it for real, `sim/` on a desk.
 
-Nothing here blocks and nothing answers: what comes of an effect comes back through one of `Core`'s doors.
+Nothing here blocks and nothing answers: what comes of an effect comes back through one of `Core`'s doors, or to the
+function that was handed over with it, later and never from within.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ivrnode.media.messages import Command
+from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
 from ivrnode.script.messages import Boot, Event, OpenSocket
 from ivrnode.sip.flow import Flow
 
@@ -41,3 +44,6 @@ class Effects(Protocol):
 
     def hush(self, call: str, item: int) -> None:
         """The sound of `speak` is no longer wanted."""
+
+    def fetch(self, request: HttpRequest, done: Callable[[HttpResponse, float], None]) -> Callable[[], object]:
+        """Ask a web server: `done(answer, now)`, once. What is given back calls it off; harmless after that."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ivrnode.media.messages import Command
+from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
 from ivrnode.script.messages import Boot, Event, OpenSocket
 from ivrnode.sip.flow import Flow
 
@@ -23,6 +25,8 @@ class Desk:
         self.opened: list[OpenSocket] = []
         self.sent: list[tuple[int, str | bytes]] = []
         self.closed: list[tuple[int, int, str]] = []
+        self.fetched: list[tuple[HttpRequest, Callable[[HttpResponse, float], None]]] = []
+        self.called_off: list[HttpRequest] = []
 
     def send_sip(self, data: bytes, flow: Flow) -> None:
         self.sip.append((data, flow))
@@ -56,6 +60,10 @@ class Desk:
 
     def hush(self, call: str, item: int) -> None:
         self.hushed.append(item)
+
+    def fetch(self, request: HttpRequest, done: Callable[[HttpResponse, float], None]) -> Callable[[], object]:
+        self.fetched.append((request, done))
+        return lambda: self.called_off.append(request)
 
     def of_kind(self, kind: type[Any]) -> list[Any]:
         """The media commands of one kind."""
