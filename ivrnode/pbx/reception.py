@@ -17,6 +17,7 @@ from ivrnode.script.messages import Boot, Facts
 from ivrnode.sip.digest import DigestServer
 from ivrnode.sip.flow import Flow
 from ivrnode.sip.message import Request
+from ivrnode.tenancy.declared import merged
 from ivrnode.tenancy.quotas import QuotaLimits
 from ivrnode.tenancy.routing import route
 from ivrnode.tenancy.secrets import Secret, Secrets, secrets_of
@@ -84,7 +85,12 @@ class Reception:
             template = self._templates.find(tenant.folder.name, node.extension)
             if template.error is not None:
                 raise template.error
-            settings = node_settings(self._settings, node)
+            settings, problems = merged(template.settings, node_settings(self._settings, node))
+            for problem in problems:
+                self._log.write("CONFIG", 2, problem, tenant=tenant.domain, call=call)
+            version = f"version {template.version}" if template.version else "no version yet: edited by hand"
+            if template.tier != "default":
+                self._log.write("SCRIPT", 6, f"{template.tier} template, {version}", tenant=tenant.domain, call=call)
             return Boot(template.text, str(template.path), facts, settings, secrets.placeholders)
 
         return Assignment(facts, node, boot, secrets)

@@ -1,6 +1,7 @@
 """What can be said about a script before it runs, with line and column. A friend, not a wall: those are in `script`.
 
-Refused: what does not compile (with `await` at top level), imports that the worker would refuse, a second event loop.
+Refused: what does not compile (with `await` at top level), imports that the worker would refuse, a second event loop,
+settings declared wrongly. What is merely odd is the business of `advice.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import warnings
 from collections.abc import Collection, Iterator
 
 from ivrnode.errors import ScriptError
+from ivrnode.tenancy.declared import Fault, read_settings
 
 LARGEST_SCRIPT = 256 * 1024
 """Bytes of UTF-8."""
@@ -35,7 +37,7 @@ def check(text: str, file: str, imports: Collection[str]) -> ScriptError | None:
     if size > LARGEST_SCRIPT:
         return too_large(file)
     try:
-        tree = _compile(text, file)
+        tree = compiled(text, file)
     except SyntaxError as error:
         return ScriptError(
             f"syntax error: {error.msg}", file=file, line=error.lineno or 0, column=max(error.offset or 0, 0)
@@ -44,8 +46,9 @@ def check(text: str, file: str, imports: Collection[str]) -> ScriptError | None:
         return ScriptError("is nested too deeply", file=file)
     except (ValueError, OverflowError) as error:
         return ScriptError(f"does not compile: {error}", file=file)
-    found = sorted(_refusals(tree, imports), key=lambda place: (place[0].lineno, place[0].col_offset))
-    return _error(text, file, *found[0]) if found else None
+    _, faults = read_settings(tree)
+    found = sorted([*_refusals(tree, imports), *faults], key=lambda fault: (fault[0].lineno, fault[0].col_offset))
+    return place(text, file, *found[0]) if found else None
 
 
 def decode(data: bytes, file: str) -> str:
@@ -59,20 +62,12 @@ def decode(data: bytes, file: str) -> str:
         ) from None
 
 
-def dunder_warnings(text: str, file: str) -> list[ScriptError]:
-    """Attributes such as `__class__`: they work, but no script needs them. `text` has passed `check`."""
-    return [
-        _error(text, file, node, f"{node.attr}: attributes with two underscores are no part of the script API")
-        for node in ast.walk(_compile(text, file))
-        if isinstance(node, ast.Attribute) and node.attr.startswith("__") and node.attr.endswith("__")
-    ]
-
-
 def too_large(file: str) -> ScriptError:
     return ScriptError(f"is larger than {LARGEST_SCRIPT // 1024} KB", file=file)
 
 
-def _compile(text: str, file: str) -> ast.Module:
+def compiled(text: str, file: str) -> ast.Module:
+    """The tree of a script that compiles. Raises SyntaxError and what else the compiler has."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tree: ast.Module = compile(
@@ -84,7 +79,7 @@ def _compile(text: str, file: str) -> ast.Module:
     return tree
 
 
-def _refusals(tree: ast.Module, imports: Collection[str]) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
+def _refusals(tree: ast.Module, imports: Collection[str]) -> Iterator[Fault]:
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):
@@ -113,8 +108,8 @@ def _not_allowed(module: str) -> str:
     return f"import {module}: not allowed in a script"
 
 
-def _error(text: str, file: str, node: ast.expr | ast.stmt, message: str) -> ScriptError:
-    """The parser counts columns in bytes of UTF-8; people count characters."""
-    line = _LINE_END.split(text)[node.lineno - 1]
-    column = len(line.encode()[: node.col_offset].decode(errors="replace")) + 1
-    return ScriptError(message, file=file, line=node.lineno, column=column)
+def place(text: str, file: str, node: ast.AST, message: str) -> ScriptError:
+    """The error at a node. The parser counts columns in bytes of UTF-8; people count characters."""
+    line = _LINE_END.split(text)[node.lineno - 1]  # type: ignore[attr-defined]
+    column = len(line.encode()[: node.col_offset].decode(errors="replace")) + 1  # type: ignore[attr-defined]
+    return ScriptError(message, file=file, line=node.lineno, column=column)  # type: ignore[attr-defined]

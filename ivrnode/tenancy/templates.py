@@ -6,19 +6,21 @@
     default   part of the package: the OpenAI Realtime demo
 
 A file is read again when it has changed, so an edit counts from the next call on; a running call keeps its text. What
-is saved through `save` has passed `check`. A broken text that came into the file by another way still wins its tier,
-with `error` set: the caller then hears an apology and the log says why, instead of a script that nobody meant to run.
+is saved through `save` has passed `check`, and is kept as a version (`versions.py`). A broken text that came into the
+file by another way still wins its tier, with `error` set: the caller then hears an apology and the log says why,
+instead of a script that nobody meant to run.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ivrnode.errors import ScriptError
+from ivrnode.tenancy.declared import Setting, declared_settings
 from ivrnode.tenancy.lint import LARGEST_SCRIPT, check, decode, too_large
+from ivrnode.tenancy.versions import Note, Version, Versions
 
 TEMPLATE_FILE = "ivrnode.py"
 DEFAULT_TEMPLATE = Path(__file__).parent / "default" / TEMPLATE_FILE
@@ -26,12 +28,17 @@ DEFAULT_TEMPLATE = Path(__file__).parent / "default" / TEMPLATE_FILE
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The text that runs. `path` is the name in its tracebacks. `error` set: it must not run."""
+    """The text that runs. `path` is the name in its tracebacks. `error` set: it must not run.
+
+    `version`: its number; 0 for one that no save has seen. `settings`: those that the script declares.
+    """
 
     tier: str
     path: Path
     text: str
     error: ScriptError | None = None
+    version: int = 0
+    settings: Mapping[str, Setting] = field(default_factory=dict)
 
 
 class Templates:
@@ -64,23 +71,41 @@ class Templates:
         yield "system", self.path()
         yield "default", DEFAULT_TEMPLATE
 
-    def save(self, text: str, tenant: str = "", node: str = "") -> Path:
-        """Put `text` into the tier, at once and whole. Raises ScriptError, with line and column, for a faulty one."""
+    def save(self, text: str, note: Note, tenant: str = "", node: str = "") -> Version:
+        """Put `text` into the tier. Raises ScriptError, with line and column, for a faulty one."""
         path = self.path(tenant, node)
         if error := check(text, str(path), self._imports):
             raise error
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(f".{TEMPLATE_FILE}.{os.getpid()}")
-        new.write_text(text, "utf-8")
-        new.replace(path)
-        return path
+        return Versions(path).save(text.encode(), note)
 
-    def reset(self, tenant: str = "", node: str = "") -> bool:
+    def reset(self, note: Note, tenant: str = "", node: str = "") -> bool:
         """Empty the tier, the next one applies. False when it was empty."""
         path = self.path(tenant, node)
-        is_there = path.exists()
-        path.unlink(missing_ok=True)
-        return is_there
+        if not path.exists():
+            return False
+        Versions(path).save(b"", note)
+        return True
+
+    def history(self, tenant: str = "", node: str = "") -> list[Version]:
+        """The tier's versions, oldest first; an edit by hand is one of them."""
+        versions = Versions(self.path(tenant, node))
+        versions.take_up()
+        return versions.all()
+
+    def version(self, number: int, tenant: str = "", node: str = "") -> str:
+        """The text of a version. Raises ScriptError when there is none of that number, or it is not UTF-8."""
+        path = self.path(tenant, node)
+        data = Versions(path).data(number)
+        if data is None:
+            raise ScriptError(f"there is no version {number}", file=str(path))
+        return decode(data, f"version {number}")
+
+    def rollback(self, number: int, note: Note, tenant: str = "", node: str = "") -> Version:
+        """Make a version the newest one again. Raises ScriptError for one that is not there or cannot run."""
+        text = self.version(number, tenant, node)
+        if error := check(text, f"version {number}", self._imports):
+            raise error
+        return Versions(self.path(tenant, node)).save(text.encode(), note)
 
     def _load(self, tier: str, path: Path) -> Template | None:
         try:
@@ -100,9 +125,12 @@ def _read(tier: str, path: Path, size: int, imports: Collection[str]) -> Templat
     if size > LARGEST_SCRIPT:
         return Template(tier, path, "", too_large(str(path)))
     try:
-        text = decode(path.read_bytes(), str(path))
+        data = path.read_bytes()
+        text = decode(data, str(path))
     except ScriptError as error:
         return Template(tier, path, "", error)
     except OSError as error:
         return Template(tier, path, "", ScriptError(f"cannot be read: {error.strerror}", file=str(path)))
-    return Template(tier, path, text, check(text, str(path), imports))
+    if fault := check(text, str(path), imports):
+        return Template(tier, path, text, fault)
+    return Template(tier, path, text, None, Versions(path).number_of(data), declared_settings(text))

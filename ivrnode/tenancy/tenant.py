@@ -98,13 +98,15 @@ class SecretsFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tenant:
-    """`domain` is the folder's name and the realm of its accounts; `aliases` are further names for it."""
+    """`domain` is the folder's name and the realm of its accounts; `aliases` are further names for it. `settings` are
+    the tenant's own, which its nodes have inherited."""
 
     domain: str
     folder: Path
     display: str
     aliases: tuple[str, ...]
     max_calls: int
+    settings: Mapping[str, Any]
     quotas: QuotaLimits
     accounts: Mapping[str, Account]
     nodes: Mapping[str, IvrNode]
@@ -130,6 +132,7 @@ def load_tenant(folder: Path, environ: Mapping[str, str]) -> Tenant:
         display=file.display or domain,
         aliases=file.aliases,
         max_calls=file.max_calls,
+        settings=file.settings,
         quotas=file.quotas,
         accounts=file.accounts,
         nodes=nodes,
@@ -137,7 +140,7 @@ def load_tenant(folder: Path, environ: Mapping[str, str]) -> Tenant:
     )
 
 
-def node_settings(system: Mapping[str, Any], node: IvrNode) -> dict[str, Any]:
+def node_settings(system: Mapping[str, Any], node: IvrNode | Tenant) -> dict[str, Any]:
     """The settings of a call's script: node over tenant (already merged) over system."""
     return {**system, **node.settings}
 

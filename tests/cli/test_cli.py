@@ -109,7 +109,7 @@ def test_template_set_show_reset(home: Path) -> None:
     where = ("--tenant", "a.example", "--node", "100")
     (home / "my.py").write_text("x = 'mine'\n")
     output = run("template", "set", "my.py", *where).output
-    assert output == "saved as tenants/a.example/nodes/100/ivrnode.py; it runs from the next call on\n"
+    assert output == "saved as version 1 of tenants/a.example/nodes/100/ivrnode.py; it runs from the next call on\n"
     assert run("template", "show", *where).output == "x = 'mine'\n"
     assert run("template", "show", "--tenant", "a.example").output == "x = 'system'\n"
     assert run("template", "reset", *where).output == "removed tenants/a.example/nodes/100/ivrnode.py\n"
@@ -223,7 +223,7 @@ def test_check_finds_every_fault(home: Path) -> None:
     assert [line.split(maxsplit=1)[1] for line in wrong][:4] == [
         "scripts: connect_to: 'a b' is neither a host, a network nor one of them with a port",
         'tenants/b.example/tenant.toml:1: x: unknown key "x": known here: language, access, voices, settings, secrets, '
-        "fallback, fallback_text, transfer_to, max_duration, rec, display, aliases, max_calls, accounts, nodes",
+        "fallback, fallback_text, transfer_to, max_duration, rec, display, aliases, max_calls, quotas, accounts, nodes",
         "100@a.example: tenant template tenants/a.example/ivrnode.py:1:1: import os: not allowed in a script",
         "100@a.example: no secret 'crm', or its variable is not set",
     ]

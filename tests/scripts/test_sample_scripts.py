@@ -11,11 +11,13 @@ import pytest
 import pytest_asyncio
 
 from ivrnode.audio import g711
+from ivrnode.commands._vocabulary import vocabulary
 from ivrnode.realtime import RealtimeServer, ToneVoice
 from ivrnode.realtime.voice import tone
 from ivrnode.script import messages as m
 from ivrnode.script.guest.imports import ALLOWED
-from ivrnode.tenancy.lint import check, dunder_warnings
+from ivrnode.tenancy.advice import advise
+from ivrnode.tenancy.lint import check
 from realtime.strict import Judge
 from scripts.hall import DEFAULT_SCRIPT, SAMPLES, Workers, workers
 
@@ -37,7 +39,7 @@ def sample(name: str) -> str:
 async def test_an_upload_takes_it_without_a_warning(path: Path) -> None:
     text = path.read_text("utf-8")
     assert check(text, path.name, ALLOWED) is None
-    assert dunder_warnings(text, path.name) == []
+    assert [str(advice) for advice in advise(text, path.name, vocabulary())] == []
 
 
 async def test_the_realtime_sample_is_the_default_script() -> None:

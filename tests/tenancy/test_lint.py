@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivrnode.errors import ScriptError
-from ivrnode.tenancy.lint import LARGEST_SCRIPT, check, dunder_warnings
+from ivrnode.tenancy.lint import LARGEST_SCRIPT, check
 
 IMPORTS = ("asyncio", "collections", "json", "urllib.parse")
 
@@ -71,13 +71,6 @@ def test_the_first_refusal_by_line_is_told() -> None:
     error = check("def f():\n    import os\nimport sys\n", "ivrnode.py", IMPORTS)
     assert error is not None
     assert error.line == 2
-
-
-def test_dunder_attributes_give_a_warning() -> None:
-    warnings = dunder_warnings("class A:\n    def __init__(self): pass\nx = ().__class__\n", "ivrnode.py")
-    assert [str(warning) for warning in warnings] == [
-        "ivrnode.py:3:5: __class__: attributes with two underscores are no part of the script API"
-    ]
 
 
 @given(st.text(st.characters(exclude_categories=[])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from ivrnode.errors import ScriptError
 from ivrnode.tenancy import templates as room
 from ivrnode.tenancy.templates import Templates
+from ivrnode.tenancy.versions import Note
 
 Write = Callable[[str, str], Path]
+ANN = Note("ann", datetime(2026, 11, 23, 9, 0, tzinfo=UTC), "why")
 
 
 @pytest.fixture
@@ -90,18 +93,54 @@ def test_a_package_without_its_default(templates: Templates, tmp_path: Path) -> 
 
 
 def test_save_and_reset(templates: Templates, tmp_path: Path) -> None:
-    path = templates.save("x = 1\n", "a.example", "1")
-    assert path == tmp_path / "a.example" / "nodes" / "1" / "ivrnode.py"
+    version = templates.save("x = 1\n", ANN, "a.example", "1")
+    assert (version.number, version.note, version.size) == (1, ANN, 6)
+    path = tmp_path / "a.example" / "nodes" / "1" / "ivrnode.py"
     assert found(templates) == ("node", "x = 1\n")
-    assert list(path.parent.iterdir()) == [path]
-    assert templates.reset("a.example", "1")
-    assert not templates.reset("a.example", "1")
+    assert sorted(item.name for item in path.parent.iterdir()) == [".versions", "ivrnode.py"]
+    assert templates.find("a.example", "1").version == 1
+    assert templates.reset(ANN, "a.example", "1")
+    assert not templates.reset(ANN, "a.example", "1")
     assert found(templates)[0] == "default"
+    assert [version.size for version in templates.history("a.example", "1")] == [6, 0]
 
 
 def test_a_faulty_text_is_not_saved(templates: Templates, tmp_path: Path) -> None:
-    templates.save("x = 1\n")
+    templates.save("x = 1\n", ANN)
     with pytest.raises(ScriptError) as caught:
-        templates.save("x = 1\nx = = 2\n")
+        templates.save("x = 1\nx = = 2\n", ANN)
     assert (caught.value.line, caught.value.column) == (2, 5)
     assert (tmp_path / "ivrnode.py").read_text() == "x = 1\n"
+    assert len(templates.history()) == 1
+
+
+def test_any_version_can_be_restored(templates: Templates, tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        templates.save(f"x = {number}\r\n", ANN)
+    running = templates.find()
+    assert templates.rollback(1, ANN).number == 4
+    assert (tmp_path / "ivrnode.py").read_bytes() == b"x = 1\r\n"
+    assert running.text == "x = 3\r\n"  # a running call keeps its text
+    assert [templates.version(number) for number in (1, 2, 3, 4)] == [f"x = {n}\r\n" for n in (1, 2, 3, 1)]
+    templates.reset(ANN)
+    assert templates.rollback(5, ANN).size == 0  # back to empty
+    assert templates.find().tier == "default"
+    with pytest.raises(ScriptError, match=r"ivrnode\.py: there is no version 9"):
+        templates.rollback(9, ANN)
+
+
+def test_a_broken_version_is_not_restored(templates: Templates, write: Write) -> None:
+    write("ivrnode.py", "x = (\n")
+    templates.save("x = 1\n", ANN)
+    with pytest.raises(ScriptError, match=r"version 1:1:5: syntax error"):
+        templates.rollback(1, ANN)
+    assert templates.find().text == "x = 1\n"
+
+
+def test_the_settings_that_a_script_declares_come_with_it(templates: Templates, write: Write) -> None:
+    write("ivrnode.py", 'await asyncio.sleep(0)\nSETTINGS = {"tries": 3}\n')
+    assert {name: setting.default for name, setting in templates.find().settings.items()} == {"tries": 3}
+    write("ivrnode.py", 'SETTINGS = {"tries": {"type": "many"}}\n')
+    error = templates.find().error
+    assert error is not None
+    assert (error.line, error.column) == (1, 13)
