@@ -5,6 +5,10 @@ Shows: await a playback, a queue of digits, a timeout, two languages. Setting: `
 
 import datetime
 
+SETTINGS = {
+    "utc_offset": {"type": "float", "default": 0, "help": "Hours east of Greenwich."},
+    "patience": {"type": "float", "default": 5, "help": "Seconds that the caller may take to press a key."},
+}
 TEXTS = {
     "en": {
         "time": "It is {hour}:{minute:02}.",
@@ -19,7 +23,7 @@ TEXTS = {
 }
 lang = call.lang if call.lang in TEXTS else "en"
 texts = TEXTS[lang]
-zone = datetime.timezone(datetime.timedelta(hours=settings.get("utc_offset", 0)))
+zone = datetime.timezone(datetime.timedelta(hours=settings["utc_offset"]))
 keys = asyncio.Queue()
 call.dtmf(keys.put_nowait)
 
@@ -33,7 +37,7 @@ while True:
     await say(texts["time"].format(hour=now.hour, minute=now.minute))
     await say(texts["again"])
     try:
-        await asyncio.wait_for(keys.get(), settings.get("patience", 5))
+        await asyncio.wait_for(keys.get(), settings["patience"])
     except TimeoutError:
         break
 

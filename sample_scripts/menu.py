@@ -3,9 +3,11 @@
 Shows: say, mute, digits, a timer, hangup. Settings: `hours` and `address`, the texts behind the first two keys.
 """
 
-HOURS = settings.get("hours", "We are open from nine to five, Monday to Friday.")
-ADDRESS = settings.get("address", "You find us at number one, Station Road.")
-PATIENCE_MS = settings.get("patience_ms", 10_000)
+SETTINGS = {
+    "hours": {"default": "We are open from nine to five, Monday to Friday.", "help": "What key 1 says."},
+    "address": {"default": "You find us at number one, Station Road.", "help": "What key 2 says."},
+    "patience_ms": {"default": 10_000, "help": "How long the caller may take to press a key."},
+}
 
 timer = 0
 unanswered = 0
@@ -19,7 +21,7 @@ def wait():
     """From the end of what is said, the caller has some time to press a key."""
     global timer
     clearTimeout(timer)
-    timer = setTimeout(nothing_pressed, PATIENCE_MS)
+    timer = setTimeout(nothing_pressed, settings["patience_ms"])
 
 
 def pressed(digit):
@@ -29,9 +31,9 @@ def pressed(digit):
     call.mute()  # who knows the menu need not hear it to its end
     console.log("key", digit)
     if digit == "1":
-        call.say(HOURS)
+        call.say(settings["hours"])
     elif digit == "2":
-        call.say(ADDRESS)
+        call.say(settings["address"])
     elif digit == "0":
         goodbye()
         return

@@ -29,6 +29,7 @@ from ivrnode.script.guest.playback import Playback
 from ivrnode.script.guest.runtime import Runtime
 from ivrnode.script.guest.websocket import Websocket
 from ivrnode.script.messages import Facts
+from ivrnode.tenancy.declared import declared_settings
 from ivrnode.tenancy.document import Document
 from ivrnode.tenancy.lint import check
 from ivrnode.tenancy.quotas import QuotaLimits
@@ -171,11 +172,9 @@ def test_every_import_is_told() -> None:
 
 def test_every_setting_of_the_assistant_is_explained() -> None:
     script = (ROOT / "ivrnode" / "tenancy" / "default" / "ivrnode.py").read_text("utf-8")
-    names = set(re.findall(r'settings\.get\(\s*"(\w+)"', script))
-    assert len(names) > 8
-    texts = set(re.findall(r'^    "(\w+)": \{$', script.partition("TEXTS = {")[2].partition("\n}\n")[0], re.MULTILINE))
-    assert len(texts) > 4
-    assert names | texts <= words(doc("realtime.md"))
+    names = declared_settings(script).keys()
+    assert len(names) > 12
+    assert names <= words(doc("realtime.md"))
 
 
 def test_every_fault_and_option_of_the_stand_in_is_explained() -> None:

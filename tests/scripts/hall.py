@@ -25,6 +25,7 @@ from ivrnode.net.workers import ScriptEnd, ScriptWorkers
 from ivrnode.realtime.beta import EVENT_NAMES
 from ivrnode.realtime.voice import tone
 from ivrnode.script import messages as m
+from ivrnode.tenancy.declared import declared_settings, merged
 from realtime.strict import Judge
 
 DEFAULT_SCRIPT = Path(__file__).parents[2] / "ivrnode" / "tenancy" / "default" / "ivrnode.py"
@@ -315,7 +316,9 @@ class Workers:
         name = f"call-{next(self._numbers)}"
         line = self.lines[name] = Line(self, name, judge or Judge(is_strict=False))
         facts = m.Facts(name, lang, "49301234567", "700", "Ada", "pbx.example", "700")
-        self.pool.run(name, m.Boot(source, "ivrnode.py", facts, settings or {}, secrets or {}))
+        values, problems = merged(declared_settings(source), settings or {})
+        assert not problems
+        self.pool.run(name, m.Boot(source, "ivrnode.py", facts, values, secrets or {}))
         try:
             yield line
             assert not line.failures, line.failures

@@ -11,77 +11,121 @@ it may be changed: this file is an example as much as a product.
 
 import time
 
-# Settings: of the node, its tenant or the system; the second value counts when none of them has one.
-url = settings.get("url", "wss://api.openai.com/v1/realtime")
-model = settings.get("model", "gpt-realtime-2.1")
-voice = settings.get("voice", "marin")
-codec = settings.get("codec", "g711_ulaw")  # or g711_alaw, pcm16; the first two need no conversion on most lines
-interval = settings.get("interval", 0.06)  # seconds of the caller's sound in one message
-silence_ms = settings.get("silence_ms", 500)  # so long a pause ends the caller's turn
-transcription_model = settings.get("transcription_model", "gpt-transcribe")
-idle_seconds = settings.get("idle_seconds", 0)  # ask after so much silence, then hang up; 0 = wait for ever
-targets = settings.get("targets", {})  # where the assistant may transfer to, such as {"sales": "120"}
-fallback = settings.get("fallback", "")  # who takes the call when the assistant cannot
-instructions = settings.get(
-    "instructions",
-    "You are a friendly assistant on the telephone. Be brief: one or two sentences at a time, without lists, symbols "
-    "or web addresses. Ask one question at a time, and ask again when you did not understand. Say that you are an AI "
-    "when somebody wants to know. When the caller says goodbye, say goodbye too and call hang_up. "
-    f"Begin in the language with the code {call.lang}, and follow the caller into any other.",
-)
-
-# What this script says by itself. The settings of the same names win: a text, or a text per language.
-TEXTS = {
+# Settings. What the node, its tenant or the system says of them wins over these defaults. A text that is said can be
+# given as it is or per language, as here: then the languages that are not given stay.
+SETTINGS = {
+    "openai": {"type": "secret", "help": "The key of the service."},
+    "url": {"default": "wss://api.openai.com/v1/realtime", "help": "The service, or one that speaks its protocol."},
+    "model": {"default": "gpt-realtime-2.1", "help": "Which model answers."},
+    "voice": {"default": "marin", "help": "How it sounds."},
+    "instructions": {
+        "default": "You are a friendly assistant on the telephone. Be brief: one or two sentences at a time, without "
+        "lists, symbols or web addresses. Ask one question at a time, and ask again when you did not understand. Say "
+        "that you are an AI when somebody wants to know. When the caller says goodbye, say goodbye too and call "
+        "hang_up. Begin in the language with the code {lang}, and follow the caller into any other.",
+        "help": "What the assistant is and does; {lang} becomes the language of the call.",
+    },
+    "targets": {"default": {}, "help": 'Where the assistant may transfer to, such as {"sales": "120"}.'},
+    "fallback": {"default": "", "help": "The extension that takes the call when the assistant cannot."},
+    "codec": {
+        "default": "g711_ulaw",
+        "choices": ["g711_ulaw", "g711_alaw", "pcm16"],
+        "help": "The sound to and from the service; the first two need no conversion on most lines.",
+    },
+    "interval": {"default": 0.06, "help": "Seconds of the caller's sound in one message."},
+    "silence_ms": {"default": 500, "help": "So long a pause ends the caller's turn."},
+    "idle_seconds": {"type": "float", "default": 0, "help": "Ask after so much silence, then hang up; 0 = never."},
+    "transcription_model": {"default": "gpt-transcribe", "help": "Which model writes down what the caller says."},
     "greeting": {
-        "en": "Hello, you are talking to an AI assistant. How can I help you?",
-        "de": "Guten Tag, hier spricht ein KI-Assistent. Wie kann ich Ihnen helfen?",
-        "fr": "Bonjour, vous parlez à un assistant virtuel. Comment puis-je vous aider ?",
-        "es": "Hola, habla con un asistente virtual. ¿En qué puedo ayudarle?",
-        "it": "Buongiorno, sono un assistente virtuale. Come posso aiutarla?",
+        "type": "str | dict",
+        "help": "What callers hear first.",
+        "default": {
+            "en": "Hello, you are talking to an AI assistant. How can I help you?",
+            "de": "Guten Tag, hier spricht ein KI-Assistent. Wie kann ich Ihnen helfen?",
+            "fr": "Bonjour, vous parlez à un assistant virtuel. Comment puis-je vous aider ?",
+            "es": "Hola, habla con un asistente virtual. ¿En qué puedo ayudarle?",
+            "it": "Buongiorno, sono un assistente virtuale. Come posso aiutarla?",
+        },
     },
     "retry": {
-        "en": "Sorry, that did not work. Please say it again.",
-        "de": "Entschuldigung, das hat nicht geklappt. Bitte sagen Sie es noch einmal.",
-        "fr": "Désolé, cela n'a pas marché. Répétez, s'il vous plaît.",
-        "es": "Perdone, no ha funcionado. Repítalo, por favor.",
-        "it": "Mi scusi, non ha funzionato. Lo ripeta, per favore.",
+        "type": "str | dict",
+        "help": "When one turn went wrong.",
+        "default": {
+            "en": "Sorry, that did not work. Please say it again.",
+            "de": "Entschuldigung, das hat nicht geklappt. Bitte sagen Sie es noch einmal.",
+            "fr": "Désolé, cela n'a pas marché. Répétez, s'il vous plaît.",
+            "es": "Perdone, no ha funcionado. Repítalo, por favor.",
+            "it": "Mi scusi, non ha funzionato. Lo ripeta, per favore.",
+        },
     },
     "still_there": {
-        "en": "Are you still there?",
-        "de": "Sind Sie noch da?",
-        "fr": "Vous êtes toujours là ?",
-        "es": "¿Sigue usted ahí?",
-        "it": "È ancora in linea?",
+        "type": "str | dict",
+        "help": "When the caller has been silent for idle_seconds.",
+        "default": {
+            "en": "Are you still there?",
+            "de": "Sind Sie noch da?",
+            "fr": "Vous êtes toujours là ?",
+            "es": "¿Sigue usted ahí?",
+            "it": "È ancora in linea?",
+        },
     },
     "goodbye": {
-        "en": "Goodbye.",
-        "de": "Auf Wiederhören.",
-        "fr": "Au revoir.",
-        "es": "Adiós.",
-        "it": "Arrivederci.",
+        "type": "str | dict",
+        "help": "The last words before we hang up.",
+        "default": {
+            "en": "Goodbye.",
+            "de": "Auf Wiederhören.",
+            "fr": "Au revoir.",
+            "es": "Adiós.",
+            "it": "Arrivederci.",
+        },
     },
     "sorry": {
-        "en": "I am sorry, I cannot go on at the moment.",
-        "de": "Es tut mir leid, ich kann im Moment nicht weitermachen.",
-        "fr": "Je suis désolé, je ne peux pas continuer pour le moment.",
-        "es": "Lo siento, ahora mismo no puedo continuar.",
-        "it": "Mi dispiace, al momento non posso continuare.",
+        "type": "str | dict",
+        "help": "When we have to give up.",
+        "default": {
+            "en": "I am sorry, I cannot go on at the moment.",
+            "de": "Es tut mir leid, ich kann im Moment nicht weitermachen.",
+            "fr": "Je suis désolé, je ne peux pas continuer pour le moment.",
+            "es": "Lo siento, ahora mismo no puedo continuar.",
+            "it": "Mi dispiace, al momento non posso continuare.",
+        },
     },
     "no_key": {
-        "en": "I am sorry, this assistant has no key for its speech service yet.",
-        "de": "Es tut mir leid, dieser Assistent hat noch keinen Schlüssel für seinen Sprachdienst.",
-        "fr": "Je suis désolé, cet assistant n'a pas encore de clé pour son service vocal.",
-        "es": "Lo siento, este asistente aún no tiene clave para su servicio de voz.",
-        "it": "Mi dispiace, questo assistente non ha ancora una chiave per il suo servizio vocale.",
+        "type": "str | dict",
+        "help": "When there is no key for the service.",
+        "default": {
+            "en": "I am sorry, this assistant has no key for its speech service yet.",
+            "de": "Es tut mir leid, dieser Assistent hat noch keinen Schlüssel für seinen Sprachdienst.",
+            "fr": "Je suis désolé, cet assistant n'a pas encore de clé pour son service vocal.",
+            "es": "Lo siento, este asistente aún no tiene clave para su servicio de voz.",
+            "it": "Mi dispiace, questo assistente non ha ancora una chiave per il suo servizio vocale.",
+        },
     },
     "expired": {
-        "en": "I am sorry, our time is up.",
-        "de": "Es tut mir leid, unsere Zeit ist um.",
-        "fr": "Je suis désolé, notre temps est écoulé.",
-        "es": "Lo siento, se nos ha acabado el tiempo.",
-        "it": "Mi dispiace, il nostro tempo è scaduto.",
+        "type": "str | dict",
+        "help": "When the service ends the session soon.",
+        "default": {
+            "en": "I am sorry, our time is up.",
+            "de": "Es tut mir leid, unsere Zeit ist um.",
+            "fr": "Je suis désolé, notre temps est écoulé.",
+            "es": "Lo siento, se nos ha acabado el tiempo.",
+            "it": "Mi dispiace, il nostro tempo è scaduto.",
+        },
     },
 }
+
+url = settings["url"]
+model = settings["model"]
+voice = settings["voice"]
+instructions = settings["instructions"].replace("{lang}", call.lang)
+targets = settings["targets"]
+fallback = settings["fallback"]
+codec = settings["codec"]
+interval = settings["interval"]
+silence_ms = settings["silence_ms"]
+idle_seconds = settings["idle_seconds"]
+transcription_model = settings["transcription_model"]
 
 # The script API's codecs in the words of the protocol, and how many bytes of each are a millisecond.
 FORMATS = {
@@ -125,11 +169,11 @@ handlers = {}  # the type of a message -> who deals with it
 
 
 def say(name):
-    """Say one of TEXTS in the caller's language, else in English. Does not wait until it was heard."""
-    own = settings.get(name, {})
+    """Say one of the texts in the caller's language, else in English. Does not wait until it was heard."""
+    own = settings[name]
     if isinstance(own, str):
         return call.say(own)
-    texts = {**TEXTS[name], **own}
+    texts = {**SETTINGS[name]["default"], **own}
     lang = call.lang if call.lang in texts else "en"
     return call.say(text=texts[lang], lang=lang)
 
