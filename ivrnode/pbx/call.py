@@ -18,6 +18,8 @@ from typing import Any
 from ivrnode.errors import ProtocolError, ScriptError
 from ivrnode.media import messages as media
 from ivrnode.pbx import breaker, fallback
+from ivrnode.pbx.call_text import statistics, summary
+from ivrnode.pbx.exchange import SessionEvent
 from ivrnode.pbx.house import House
 from ivrnode.pbx.masks import Masks
 from ivrnode.pbx.sip_party import SipParty, info_digit
@@ -25,6 +27,7 @@ from ivrnode.pbx.sockets import Sockets
 from ivrnode.pbx.sound import SPEECH_TIMEOUT, Sound
 from ivrnode.script import messages as script
 from ivrnode.script.end import ScriptEnd
+from ivrnode.sip import events as sip
 from ivrnode.tenancy.secrets import Secrets
 from ivrnode.tenancy.tenant import IvrNode
 
@@ -59,7 +62,7 @@ Service = Callable[["Call", script.Request, float], None]
 
 
 class Call:
-    """Doors: `media_told`, `script_acted`, `script_ended`, the far end's (`confirmed`, `left` ...), `end`."""
+    """Doors: `media_told`, `sip_told`, `script_acted`, `script_ended`, `end`."""
 
     def __init__(
         self,
@@ -114,7 +117,7 @@ class Call:
             case media.NoRtp():
                 self._no_rtp(event.seconds, now)
             case media.Statistics():
-                self.write("MEDIA", 5, _statistics(event))
+                self.write("MEDIA", 5, statistics(event))
             case media.Closed():
                 self._closed(now)
 
@@ -162,27 +165,35 @@ class Call:
 
     # The far end.
 
-    def confirmed(self, body: bytes | None, now: float) -> None:
+    def sip_told(self, event: SessionEvent, now: float) -> None:
+        match event:
+            case sip.Confirmed():
+                self._confirmed(event.body, now)
+            case sip.Offered():
+                self._reoffered(event.offer, now)
+            case sip.InfoReceived():
+                if digit := info_digit(event.content_type, event.body):
+                    self._digit(digit)
+            case sip.Ended():
+                self.end("caller" if event.reason in ("bye", "cancel") else "error", now)
+
+    def _confirmed(self, body: bytes | None, now: float) -> None:
         try:
             self.party.confirm(body)
         except ProtocolError as error:
             self.write("SIP", 3, f"hung up: {error}")
             self.end("error", now)
 
-    def reoffered(self, body: bytes | None, now: float) -> None:
+    def _reoffered(self, body: bytes | None, now: float) -> None:
         self.party.renegotiate(body, now)
         if self.party.plan is not None:
             self.write("APP", 5, f"re-INVITE: {self.party.plan.direction}")
-
-    def informed(self, content_type: str, body: bytes) -> None:
-        if digit := info_digit(content_type, body):
-            self._digit(digit)
 
     # The script.
 
     def script_acted(self, action: script.Action, now: float) -> None:
         if self._log.is_on("SCRIPT", 8, self.tenant):
-            self.write("SCRIPT", 8, _summary(action))
+            self.write("SCRIPT", 8, summary(action))
         if self._is_giving_up:
             return
         match action:
@@ -389,26 +400,3 @@ class Call:
 
     def write(self, category: str, level: int, text: str) -> None:
         self._log.write(category, level, text, tenant=self.tenant, call=self.id)
-
-
-def _statistics(event: media.Statistics) -> str:
-    return (
-        f"RTP sent {event.packets_sent}, received {event.packets_received}, lost {event.packets_lost}, "
-        f"late {event.packets_late}, concealed {event.concealed}, jitter {event.jitter_ms:.1f} ms; "
-        f"the far end lost {event.remote_lost}, jitter {event.remote_jitter_ms:.1f} ms"
-    )
-
-
-def _summary(action: script.Action) -> str:
-    """An action in one line; sound and frames by their length."""
-    match action:
-        case script.Play():
-            return f"play {action.item} {action.codec} {len(action.audio)} bytes {action.tag}".rstrip()
-        case script.SendSocket():
-            return f"socket {action.socket} send {len(action.data)}"
-        case script.OpenSocket():
-            return f"socket {action.socket} connect {action.url}"
-        case script.Request():
-            return f"request {action.request} {action.what!r:.60}"
-        case _:
-            return str(action)

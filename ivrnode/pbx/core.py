@@ -9,7 +9,6 @@ After every door the user agent is drained: its events first, then what it wants
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Callable
 
@@ -19,6 +18,7 @@ from ivrnode.pbx.agenda import Agenda
 from ivrnode.pbx.breaker import Breaker
 from ivrnode.pbx.call import Call, Service
 from ivrnode.pbx.effects import Effects
+from ivrnode.pbx.exchange import Exchange
 from ivrnode.pbx.house import House
 from ivrnode.pbx.quotas import Quotas
 from ivrnode.pbx.reception import Reception
@@ -27,10 +27,8 @@ from ivrnode.pbx.registration_desk import RegistrationDesk
 from ivrnode.pbx.sip_party import SipParty
 from ivrnode.script import messages as script
 from ivrnode.script.end import ScriptEnd
-from ivrnode.sdp.negotiation import Capabilities
 from ivrnode.sip import events as sip
 from ivrnode.sip.flow import Flow
-from ivrnode.sip.invite import InviteSession
 from ivrnode.sip.user_agent import UserAgent
 
 ALLOWED = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER"
@@ -56,11 +54,7 @@ class Core:
         self.house = House(effects, self.agenda, log, self.quotas, self.breaker)
         self.services: dict[str, Service] = {}
         self.on_gone: list[Callable[[Call], None]] = []
-        self._legs: dict[int, Call] = {}
-        self._sessions: dict[InviteSession, Call] = {}
-        self._leg_numbers = itertools.count(1)
-        self._capabilities = Capabilities()
-        self._media_host = media_host
+        self.exchange = Exchange(self.user_agent, effects, media_host)
         self._is_draining = False
 
     # SIP.
@@ -103,33 +97,25 @@ class Core:
                 self._invited(event, now)
             case sip.Asked():
                 self._asked(event, now)
-            case sip.Confirmed():
-                if call := self._sessions.get(event.session):
-                    call.confirmed(event.body, now)
-            case sip.Ended():
-                if call := self._sessions.get(event.session):
-                    call.end("caller" if event.reason in ("bye", "cancel") else "error", now)
-            case sip.Offered():
-                if call := self._sessions.get(event.session):
-                    call.reoffered(event.offer, now)
-            case sip.InfoReceived():
-                if call := self._sessions.get(event.session):
-                    call.informed(event.content_type, event.body)
-            case _:
+            case sip.Registered() | sip.RegistrationFailed() | sip.Responded():
                 pass
+            case _:
+                self.exchange.sip_told(event, now)
 
     def _invited(self, event: sip.Invited, now: float) -> None:
         try:
             if self._is_draining:
                 raise RefusedError(503, "Shutting down", (("Retry-After", "60"),))
             assignment = self._reception.admit(event.request, event.session.flow, self.calls.values(), now)
-            party = SipParty(event.session, event.offer, next(self._leg_numbers), self._effects, self._capabilities)
+            leg, capabilities = self.exchange.new_leg(), self.exchange.capabilities
+            party = SipParty(event.session, event.offer, leg, self._effects, capabilities)
         except RefusedError as refused:
             event.session.reject(refused.status, now, refused.reason, refused.headers)
             return
         call = Call(assignment, party, self.house, self.services, self._forget, now)
-        self.calls[call.id] = self._legs[party.leg] = self._sessions[event.session] = call
-        self._effects.media(media.Open(party.leg, self._media_host))
+        self.calls[call.id] = call
+        self.exchange.give(party, call)
+        self.exchange.open_leg(party.leg, call)
 
     def _asked(self, event: sip.Asked, now: float) -> None:
         respond = self.user_agent.respond
@@ -147,8 +133,7 @@ class Core:
 
     def _forget(self, call: Call) -> None:
         self.calls.pop(call.id, None)
-        self._legs.pop(call.party.leg, None)
-        self._sessions.pop(call.party.session, None)
+        self.exchange.forget(call.party, call)
         self.quotas.forget(call.id)
         for told in self.on_gone:
             told(call)
@@ -156,9 +141,8 @@ class Core:
     # The other doors: each finds its call; what comes for a call that is gone is dropped.
 
     def media_told(self, event: media.Event, now: float) -> None:
-        if call := self._legs.get(event.leg):
-            call.media_told(event, now)
-            self._drain(now)
+        self.exchange.media_told(event, now)
+        self._drain(now)
 
     def script_acted(self, name: str, action: script.Action, now: float) -> None:
         if call := self.calls.get(name):
