@@ -1,20 +1,38 @@
-"""A caller on SIP: the INVITE session, the leg of media, and what offer and answer agreed on (RFC 3264).
+"""A far end on SIP: the INVITE session, the leg of media, and what offer and answer agreed on (RFC 3264).
 
-INVITE ──> open the leg ──> Opened ──> answer(): 200 + SDP, Connect ──> ACK: confirm() ──> Start
-                              └──> refuse(): 488, 503 ...
+caller   INVITE ──> open the leg ──> Opened ──> answer(): 200 + SDP, Connect ──> ACK: confirm() ──> Start
+                                       └──> refuse(): 488, 503 ...
+called   open the leg ──> Opened ──> invite(): INVITE + SDP ──> 2xx: confirm(): Connect, Start
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from ivrnode.errors import ProtocolError
 from ivrnode.media import messages as media
 from ivrnode.pbx.effects import Effects
 from ivrnode.sdp.description import SessionDescription
 from ivrnode.sdp.negotiation import Capabilities, LocalSession, MediaPlan, accept_answer, answer, offer
+from ivrnode.sip.address import NameAddr
+from ivrnode.sip.flow import Flow
 from ivrnode.sip.invite import InviteSession
+from ivrnode.sip.uri import Uri
+from ivrnode.sip.user_agent import UserAgent
 
 DIGIT_TYPES = {"application/dtmf-relay", "application/dtmf"}
 KEYS = "0123456789*#ABCD"
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingCall:
+    """An INVITE to be: where it goes, and what it says of who calls."""
+
+    target: Uri
+    flow: Flow
+    from_: NameAddr
+    to: NameAddr
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class SipParty:
@@ -31,6 +49,21 @@ class SipParty:
         self._address: media.Address = ("", 0)
         self.plan: MediaPlan | None = None
 
+    @classmethod
+    def invite(
+        cls, agent: UserAgent, call: OutgoingCall, leg: int, port: int, effects: Effects, capabilities: Capabilities,
+        now: float,
+    ) -> SipParty:  # fmt: skip
+        """Call somebody; `leg` is open on `port`. Several called parties may share a leg until one answers."""
+        local, address = LocalSession(leg), (effects.media_host(call.flow), port)
+        ours = offer(capabilities, address, local)
+        session = agent.invite(
+            call.target, call.flow, now, from_=call.from_, to=call.to, body=str(ours).encode(), headers=call.headers
+        )
+        party = cls(session, None, leg, effects, capabilities)
+        party._local, party._address, party._our_offer = local, address, ours
+        return party
+
     @property
     def name(self) -> str:
         return f"{self.session.flow.transport}:{self.session.flow.remote[0]}:{self.session.flow.remote[1]}"
@@ -45,10 +78,10 @@ class SipParty:
         self._accept(self._remote_offer, now)
 
     def confirm(self, body: bytes | None) -> None:
-        """The ACK came; after a late offer it carries the answer."""
+        """The ACK came, after a late offer with the answer; or the 2xx to our INVITE, always with it."""
         if self._our_offer is not None:
             if not body:
-                raise ProtocolError("the ACK to a late offer carries no answer", status=488)
+                raise ProtocolError("our offer was not answered", status=488)
             self._connect(accept_answer(self._our_offer, SessionDescription.parse(body)))
             self._our_offer = None
         self._effects.media(media.Start(self.leg))
