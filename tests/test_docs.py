@@ -145,6 +145,7 @@ def test_every_member_is_explained(environment: Environment) -> None:
         ("`call`", environment.call),
         ("`Playback`", Playback(runtime, 1)),
         ("`Websocket`", Websocket(environment.sockets, "ws://x")),
+        ("`system`", environment.names["system"]),
     ):
         text = page[heading]
         told = words(text) | set(re.findall(r'on\("([a-z]+)"', text))

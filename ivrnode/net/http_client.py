@@ -27,7 +27,7 @@ from ivrnode import __version__
 from ivrnode.errors import ProtocolError
 from ivrnode.net.failure import explain
 from ivrnode.net.outbound_policy import OutboundBlockedError, OutboundPolicy
-from ivrnode.pbx.http_messages import LONGEST_ANSWER, Header, HttpRequest, HttpResponse
+from ivrnode.pbx.http_messages import Header, HttpRequest, HttpResponse
 
 USER_AGENT = f"ivrnode/{__version__}"
 KEPT_SECONDS = 15.0
@@ -91,7 +91,7 @@ class HttpClient:
             location = answer.headers.get("Location", "") if request.redirects else ""
             if location and answer.status in _REDIRECTS:
                 return answer.status, (), b"", location
-            body = await _body(answer)
+            body = await _body(answer, request.longest)
             return answer.status, tuple(answer.headers.items()), body, ""
 
     def _open(self) -> aiohttp.ClientSession:
@@ -155,13 +155,13 @@ class _JudgedResolver(AbstractResolver):
         pass
 
 
-async def _body(answer: aiohttp.ClientResponse) -> bytes:
+async def _body(answer: aiohttp.ClientResponse, longest: int) -> bytes:
     body = bytearray()
     async for part in answer.content.iter_chunked(_READ):
         body += part
-        if len(body) > LONGEST_ANSWER:
+        if len(body) > longest:
             answer.close()  # not back into the pool: the rest is still on its way
-            raise ProtocolError(f"the answer is longer than {LONGEST_ANSWER} bytes")
+            raise ProtocolError(f"the answer is longer than {longest} bytes")
     return bytes(body)
 
 

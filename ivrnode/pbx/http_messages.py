@@ -14,7 +14,7 @@ REDIRECTS = 5
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """Secrets are filled in. Timeouts in seconds: to connect, then to have the whole answer. `is_operators`: the URL
-    comes from the configuration, so the outbound policy for scripts does not apply."""
+    comes from the configuration, so the outbound policy for scripts does not apply. `longest`: bytes of the answer."""
 
     method: str
     url: str
@@ -25,6 +25,7 @@ class HttpRequest:
     read_timeout: float = 10.0
     redirects: int = REDIRECTS
     is_operators: bool = False
+    longest: int = LONGEST_ANSWER
 
     def __repr__(self) -> str:
         return f"HttpRequest({self.method!r}, {len(self.body)} bytes)"  # a URL and a header may hold a key

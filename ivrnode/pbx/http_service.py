@@ -18,13 +18,12 @@ from ivrnode.pbx.arguments import Arguments
 from ivrnode.pbx.call import Call
 from ivrnode.pbx.house import House
 from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
+from ivrnode.script import ops
 from ivrnode.script.messages import Request
 
-AT_ONCE = 8
 MOST_ATTEMPTS = 10
 PAUSE = 1.0
 LONGEST_MS = 60_000
-MOST_HEADERS = 64
 FAILURE, LINE = 3, 5
 _OURS = {
     "host", "connection", "content-length", "transfer-encoding", "upgrade", "expect", "te", "trailer", "keep-alive",
@@ -59,8 +58,8 @@ class HttpService:
     def __call__(self, call: Call, request: Request, now: float) -> None:
         open_ = self._open.setdefault(call.id, {})
         try:
-            if request.request in open_ or len(open_) >= AT_ONCE:
-                raise ScriptError(f"system.http: a call has {AT_ONCE} requests at once at most")
+            if request.request in open_ or len(open_) >= ops.MAX_HTTP:
+                raise ScriptError(f"system.http: a call has {ops.MAX_HTTP} requests at once at most")
             exchange = self._read(call, request)
         except ScriptError as error:
             call.reply(request.request, error=str(error))
@@ -103,7 +102,7 @@ class HttpService:
 
     def _headers(self, call: Call, given: Arguments) -> tuple[tuple[str, str, bool], ...]:
         headers = []
-        for row in given.rows("headers", most=MOST_HEADERS):
+        for row in given.rows("headers", most=ops.MAX_HEADERS):
             match row:
                 case [str(name), str(value), bool(is_secret)] if _is_token(name) and _is_value(value):
                     if name.lower() in _OURS:

@@ -68,6 +68,7 @@ MAX_FRAME = MAX_MESSAGE + 1024  # room for what stands before it
 MAX_TEXT = 5000  # characters of one say
 MAX_TAG = 255  # bytes
 MAX_SOCKETS = 4
+MAX_HTTP = 8  # web requests of a call at once
 MAX_HEADERS = 64
 MAX_ARGUMENTS = 64 * 1024  # bytes of a request's JSON
 MAX_LINE = 8 * 1024  # bytes of one log line

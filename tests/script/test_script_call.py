@@ -244,7 +244,6 @@ print(drained is call.on("drained", drained))
         ("call.say('x', background=True)", "NotImplementedError: background sound comes in a later version"),
         ("call.stream(callback=print, vad=True)", "NotImplementedError: call.stream with vad"),
         ("call.on('speech', print)", "NotImplementedError: call.on('speech') comes in a later version"),
-        ("system.http(url='https://h')", "NotImplementedError: system.http comes in a later version"),
         ("tables['adrbook'].search(text='a')", "NotImplementedError: table.search comes in a later version"),
         ("tables['users']", "KeyError: 'users'"),
     ],

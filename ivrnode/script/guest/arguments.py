@@ -89,3 +89,23 @@ def check_lang(lang: object) -> str:
     if len(text) != 2 or not (text.isascii() and text.isalpha() and text.islower()):
         raise ValueError(f"lang must be two lower-case letters, not {text!r}")
     return text
+
+
+def check_headers(runtime: Runtime, what: str, rows: object) -> list[tuple[str, str, bool]]:
+    """(name, value, is_secret) of each `{name, value, secret}`; None is an empty list."""
+    headers = []
+    check("header", [] if rows is None else rows, list, tuple)
+    for entry in rows or ():  # type: ignore[attr-defined]
+        check("header", entry, dict)
+        name, value, secret = entry.get("name"), entry.get("value"), entry.get("secret", False)
+        for text, part in ((name, "name"), (value, "value")):
+            check(f"{part} of a header", text, str)
+            if any(sign in text for sign in "\r\n\0"):
+                raise ValueError(f"{part} of header {name!r} must not have line breaks")
+        check("secret of a header", secret, bool)
+        for key in entry.keys() - {"name", "value", "secret"}:
+            runtime.log(4, f"{what}: unknown key {key!r} ignored")
+        headers.append((name, value, secret))
+    if len(headers) > ops.MAX_HEADERS:
+        raise ValueError(f"{ops.MAX_HEADERS} headers at most")
+    return headers

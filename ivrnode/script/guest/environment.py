@@ -17,6 +17,7 @@ from ivrnode.script.guest.call import Call
 from ivrnode.script.guest.imports import script_builtins
 from ivrnode.script.guest.runtime import Runtime
 from ivrnode.script.guest.services import Services
+from ivrnode.script.guest.system import System
 from ivrnode.script.guest.timers import Timers
 from ivrnode.script.guest.websocket import Sockets, Websocket
 
@@ -65,10 +66,6 @@ class Settings(Mapping[str, Any]):
         return key in self._values
 
 
-class System(later.Later):
-    """Everything in it comes later."""
-
-
 class Calls:
     """`tables["cobjs"]`: this call alone."""
 
@@ -114,7 +111,7 @@ class Environment:
         self.names |= {
             "__builtins__": script_builtins(),
             "call": self.call,
-            "system": System(),
+            "system": System(runtime, self.services),
             "tables": {"cobjs": self._calls, "adrbook": Table()},
             "Websocket": functools.partial(Websocket, self.sockets),
             "settings": self._settings,

@@ -6,7 +6,6 @@ from typing import Any, NoReturn
 
 METHODS = {
     "Call": ["accept", "dial", "gather", "getHeader", "http", "http_url", "record", "reject", "sms", "transfer"],
-    "System": ["email", "http", "parseEmailAdr"],
     "Table": ["search"],
 }
 EVENTS = {"Call": ["speech", "transfer"]}

@@ -20,6 +20,10 @@ News = Callable[[str, dict[str, Any], bytes], None]
 """What, arguments, body."""
 
 
+_LASTING = {"http", "email", "sms"}
+"""These go on in the grace after the end of the call."""
+
+
 class Services:
     """Requests of one script. `ask` gives a future of the Answer; RuntimeError in the core's words when it refuses."""
 
@@ -28,12 +32,20 @@ class Services:
         self._last = 0
         self._open: dict[int, asyncio.Future[Answer]] = {}
         self._listeners: dict[int, News] = {}
+        self._lasting: set[int] = set()
+
+    @property
+    def is_lasting(self) -> bool:
+        """Something is under way that the end of the call does not end."""
+        return bool(self._lasting)
 
     def ask(self, what: str, body: bytes = b"", /, **arguments: Any) -> asyncio.Future[Answer]:
+        self._put(self._last + 1, what, arguments, body)
         self._last += 1
         answer: asyncio.Future[Answer] = self._runtime.loop.create_future()
         self._open[self._last] = answer
-        self._put(self._last, what, arguments, body)
+        if what in _LASTING:
+            self._lasting.add(self._last)
         return answer
 
     def begin(self, what: str, news: News, /, **arguments: Any) -> tuple[int, asyncio.Future[Answer]]:
@@ -50,7 +62,7 @@ class Services:
         self._put(0, what, arguments, body)
 
     def _put(self, number: int, what: str, arguments: dict[str, Any], body: bytes) -> None:
-        text = json.dumps({"what": what, "arguments": arguments}).encode()
+        text = json.dumps({"what": what, "arguments": arguments}, ensure_ascii=False).encode("utf-8", "replace")
         if len(text) > ops.MAX_ARGUMENTS:
             raise ValueError(f"{what}: the arguments must not be longer than {ops.MAX_ARGUMENTS} bytes")
         if len(body) > ops.MAX_MESSAGE:
@@ -61,6 +73,7 @@ class Services:
 
     def _replied(self, number: int, payload: bytes) -> None:
         head, body = _cut(payload)
+        self._lasting.discard(number)
         answer = self._open.pop(number, None)
         if answer is None or answer.done():
             return

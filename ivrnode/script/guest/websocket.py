@@ -13,7 +13,7 @@ from collections.abc import Generator
 from typing import Any
 
 from ivrnode.script import ops
-from ivrnode.script.guest.arguments import check, check_range, takes_object
+from ivrnode.script.guest.arguments import check, check_headers, check_range, takes_object
 from ivrnode.script.guest.emitter import Emitter
 from ivrnode.script.guest.runtime import Runtime
 
@@ -79,17 +79,7 @@ class Websocket(Emitter):
     def header(self, list: list[dict[str, Any]]) -> Websocket:
         """Add `{name, value, secret}` of each to the handshake."""
         check("list", list, type([]), tuple)
-        for entry in list:
-            check("header", entry, dict)
-            name, value, secret = entry.get("name"), entry.get("value"), entry.get("secret", False)
-            for text, what in ((name, "name"), (value, "value")):
-                check(f"{what} of a header", text, str)
-                if any(sign in text for sign in "\r\n\0"):  # type: ignore[operator]
-                    raise ValueError(f"{what} of header {name!r} must not have line breaks")
-            check("secret of a header", secret, bool)
-            for key in entry.keys() - {"name", "value", "secret"}:
-                self._runtime.log(4, f"Websocket.header: unknown key {key!r} ignored")
-            self._headers.append((str(name), str(value), secret))
+        self._headers += check_headers(self._runtime, "Websocket.header", list)
         if len(self._headers) > ops.MAX_HEADERS:
             raise ValueError(f"a websocket has {ops.MAX_HEADERS} headers at most")
         return self

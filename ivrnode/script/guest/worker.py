@@ -150,7 +150,8 @@ class Worker:
         self._is_ending = True
 
     def _before_wait(self) -> None:
-        if self._is_ending and not self._loop.tasks and not self._sockets.live:
+        is_busy = self._loop.tasks or self._sockets.live or self._environment.services.is_lasting
+        if self._is_ending and not is_busy:
             self._link.acknowledge(None, 0)
             self._link.put(ops.FINISHED)
             self._link.flush()
