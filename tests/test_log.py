@@ -148,7 +148,7 @@ def test_a_folder_that_vanished_is_told_once_and_harms_nobody(
 
 async def test_a_follower_gets_what_it_asked_for() -> None:
     log = Log()
-    entries = Follower(log, "a.example", "SCRIPT", lambda: AT).entries()
+    entries = Follower(log, "a.example", ["SCRIPT", "WEBCLIENT"], lambda: AT).entries()
     first = asyncio.ensure_future(anext(entries))
     await asyncio.sleep(0)  # let it begin to listen
     log.write("SIP", 1, "no", tenant="a.example")
@@ -177,4 +177,4 @@ def test_operations_on_the_log() -> None:
     assert operations["log.levels"](tenant="a.example")["SIP"] == 9
     assert operations["log.levels"]()["SIP"] == 4
     with pytest.raises(ValueError, match="unknown log category"):
-        operations["log.follow"](category="SIPS")
+        operations["log.follow"](categories=["SCRIPT", "SIPS"])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ivrnode.cli import with_config
+from ivrnode.commands._categories import with_categories
 
 if TYPE_CHECKING:
     from ivrnode.config import Config
@@ -14,19 +15,35 @@ if TYPE_CHECKING:
 
 @click.group()
 def call() -> None:
-    """The calls of a running ivrnode."""
+    """The calls of a running ivrnode. The first characters of a call's ID will do, if no other begins with them."""
 
 
 @call.command("list")
+@click.option("--all", "is_all", is_flag=True, help="The last ones that are over, too.")
+@click.option("--tenant", default="", metavar="DOMAIN", help="Of this tenant only.")
 @with_config
-def list_calls(config: Config) -> None:
+def list_calls(config: Config, is_all: bool, tenant: str) -> None:
     """One line a call: who talks to which node, and for how long."""
     from ivrnode.net.control import ControlClient
     from ivrnode.net.log_sinks import escaped
 
     with ControlClient(config.control.socket) as client:
-        for row in client.call("call.list"):
+        for row in client.call("call.list", tenant=tenant, all=is_all):
             click.echo(escaped("  ".join(f"{key}={value}" for key, value in row.items())))
+
+
+@call.command("log")
+@click.argument("id")
+@with_categories
+@with_config
+def show_log(config: Config, id: str, categories: list[str]) -> None:
+    """Print what was logged of the call ID, also when it is over."""
+    from ivrnode.net.control import ControlClient
+    from ivrnode.net.log_sinks import entry_line
+
+    with ControlClient(config.control.socket) as client:
+        for entry in client.stream("call.log", id=id, categories=categories):
+            click.echo(entry_line(entry))
 
 
 @call.command()

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ivrnode.cli import with_config
-from ivrnode.log import CATEGORIES
+from ivrnode.commands._categories import CATEGORY, with_categories
 
 if TYPE_CHECKING:
     from ivrnode.config import Config
 
-_CATEGORY = click.Choice(CATEGORIES, case_sensitive=False)
 _with_tenant = click.option("--tenant", default="", metavar="DOMAIN", help="For this tenant only.")
 
 
@@ -22,7 +21,7 @@ def log() -> None:
 
 
 @log.command()
-@click.argument("category", type=_CATEGORY)
+@click.argument("category", type=CATEGORY)
 @click.argument("level", type=click.IntRange(0, 9))
 @_with_tenant
 @with_config
@@ -48,13 +47,13 @@ def levels(config: Config, tenant: str) -> None:
 
 @log.command()
 @_with_tenant
-@click.option("--category", type=_CATEGORY, default=None, help="Entries of this category only.")
+@with_categories
 @with_config
-def follow(config: Config, tenant: str, category: str | None) -> None:
+def follow(config: Config, tenant: str, categories: list[str]) -> None:
     """Print entries as they come, until Ctrl-C."""
     from ivrnode.net.control import ControlClient
     from ivrnode.net.log_sinks import entry_line
 
     with ControlClient(config.control.socket) as client:
-        for entry in client.stream("log.follow", tenant=tenant, category=category or ""):
+        for entry in client.stream("log.follow", tenant=tenant, categories=categories):
             click.echo(entry_line(entry))

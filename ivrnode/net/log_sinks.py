@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -112,14 +112,15 @@ class FileSink:
 class Follower:
     """The log as an async generator of JSON entries. A slow reader loses the oldest ones and is told how many."""
 
-    def __init__(self, log: Log, tenant: str = "", category: str = "", clock: Clock = time.time) -> None:
-        self._log, self._tenant, self._category, self._clock = log, tenant, category, clock
+    def __init__(self, log: Log, tenant: str = "", categories: Collection[str] = (), clock: Clock = time.time) -> None:
+        """`categories`: none = all."""
+        self._log, self._tenant, self._categories, self._clock = log, tenant, categories, clock
         self._waiting: deque[dict[str, Any]] = deque()
         self._dropped = 0
         self._has_news = asyncio.Event()
 
     def __call__(self, entry: Entry) -> None:
-        if self._tenant not in ("", entry.tenant) or self._category not in ("", entry.category):
+        if self._tenant not in ("", entry.tenant) or (self._categories and entry.category not in self._categories):
             return
         if len(self._waiting) == FOLLOW_BACKLOG:
             self._waiting.popleft()
@@ -143,6 +144,14 @@ class Follower:
             self._log.remove_sink(self)
 
 
+def check_categories(names: Collection[str]) -> Collection[str]:
+    """`names` as they are. Raises ValueError for one that does not exist."""
+    for name in names:
+        if name not in CATEGORIES:
+            raise ValueError(f"unknown log category {name!r}: one of {' '.join(CATEGORIES)}")
+    return names
+
+
 def log_operations(log: Log) -> dict[str, Callable[..., Any]]:
     """The operations on the log for `ControlServer`: log.levels, log.level, log.follow."""
 
@@ -152,9 +161,7 @@ def log_operations(log: Log) -> dict[str, Callable[..., Any]]:
     def level(category: str, level: int, tenant: str = "") -> None:
         log.set_level(category, level, tenant)
 
-    def follow(tenant: str = "", category: str = "") -> AsyncGenerator[dict[str, Any]]:
-        if category not in ("", *CATEGORIES):
-            raise ValueError(f"unknown log category {category!r}: one of {' '.join(CATEGORIES)}")
-        return Follower(log, tenant, category).entries()
+    def follow(tenant: str = "", categories: Collection[str] = ()) -> AsyncGenerator[dict[str, Any]]:
+        return Follower(log, tenant, check_categories(categories)).entries()
 
     return {"log.levels": levels, "log.level": level, "log.follow": follow}

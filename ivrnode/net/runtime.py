@@ -24,6 +24,7 @@ from ivrnode.log import Log
 from ivrnode.media.messages import Command, LoadReport
 from ivrnode.media.messages import Event as MediaEvent
 from ivrnode.net.addresses import LocalAddresses
+from ivrnode.net.call_logs import CallLogs, call_log_operations
 from ivrnode.net.clients import WebsocketClients
 from ivrnode.net.control import ControlServer
 from ivrnode.net.flows import Flows
@@ -81,7 +82,9 @@ class Runtime:
         self.world.core = self.core
         offer_services(self.core)
         self.listening: list[tuple[str, str, int]] = []
+        self._call_logs = CallLogs()
         operations = call_operations(self.core, time.monotonic) | log_operations(log)
+        operations |= call_log_operations(self._call_logs)
         self._control = ControlServer(config.control.socket, operations)
         self._ticker: asyncio.Task[None] | None = None
         self._is_empty = asyncio.Event()
@@ -102,6 +105,7 @@ class Runtime:
         await self._close()
 
     async def _open(self) -> None:
+        self.log.add_sink(self._call_logs)
         asyncio.get_running_loop().set_exception_handler(self._failed)
         await self.world.start()
         for listen in self.config.sip.listen:
@@ -118,6 +122,7 @@ class Runtime:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticker
         await self._control.close()
+        self.log.remove_sink(self._call_logs)
         await self.world.close()
 
     async def _tick(self) -> None:

@@ -77,7 +77,7 @@ class Call:
         self.id, self.tenant, self.party = facts.callid, facts.tenant, party
         self.facts, self.node = facts, assignment.node
         self.state, self.reason = State.OPENING, ""
-        self.started_at, self.answered_at = now, now
+        self.started_at = self.answered_at = self.ended_at = now
         self._assignment, self._house = assignment, house
         self._effects, self._agenda, self._log = house.effects, house.agenda, house.log
         self._on_gone = on_gone
@@ -362,7 +362,7 @@ class Call:
         if self.state in (State.ENDING, State.GONE):
             return
         self.write("APP", 4, f"ended: {reason} after {now - self.answered_at:.1f} s")
-        self.state, self.reason = State.ENDING, reason
+        self.state, self.reason, self.ended_at = State.ENDING, reason, now
         for what in ("max", "drain", "wake"):
             self._agenda.set((self.id, what), None)
         self.party.hangup(now)

@@ -223,7 +223,7 @@ def test_check_finds_every_fault(home: Path) -> None:
     assert [line.split(maxsplit=1)[1] for line in wrong][:4] == [
         "scripts: connect_to: 'a b' is neither a host, a network nor one of them with a port",
         'tenants/b.example/tenant.toml:1: x: unknown key "x": known here: language, access, voices, settings, secrets, '
-        "fallback, fallback_text, transfer_to, max_duration, rec, display, aliases, max_calls, quotas, accounts, nodes",
+        "fallback, fallback_text, transfer_to, transfer_method, max_duration, rec, display, aliases, max_calls, quotas, accounts, nodes",
         "100@a.example: tenant template tenants/a.example/ivrnode.py:1:1: import os: not allowed in a script",
         "100@a.example: no secret 'crm', or its variable is not set",
     ]
@@ -292,10 +292,10 @@ def test_log_level_and_levels(home: Path) -> None:
 
 
 def test_log_follow(home: Path) -> None:
-    asked: list[dict[str, str]] = []
+    asked: list[tuple[str, list[str]]] = []
 
-    async def follow(tenant: str, category: str) -> Any:
-        asked.append({"tenant": tenant, "category": category})
+    async def follow(tenant: str, categories: list[str]) -> Any:
+        asked.append((tenant, categories))
         yield {
             "time": "2026-11-23T12:00:00.000+01:00",
             "category": "SCRIPT",
@@ -306,15 +306,24 @@ def test_log_follow(home: Path) -> None:
         }
 
     with serving(home / "var" / "control.sock", {"log.follow": follow}):
-        output = run("log", "follow", "--tenant", "a.example", "--category", "script").output
-    assert asked == [{"tenant": "a.example", "category": "SCRIPT"}]
+        output = run("log", "follow", "--tenant", "a.example", "--category", "script,WebClient").output
+        assert "'SIPS' is not one of" in run("log", "follow", "--category", "SIP,SIPS", status=2).output
+    assert asked == [("a.example", ["SCRIPT", "WEBCLIENT"])]
     assert output == "2026-11-23 12:00:00.000 SCRIPT 5 a.example 3f9c: hello\n    | world\n"
 
 
 def test_call_list(home: Path) -> None:
     rows = [{"id": "3f9c", "tenant": "a.example", "node": "100", "caller": "\x1b[2J", "seconds": 1.5}]
-    with serving(home / "var" / "control.sock", {"call.list": lambda: json.loads(json.dumps(rows))}):
+    asked: list[dict[str, Any]] = []
+
+    def list_calls(**arguments: Any) -> Any:
+        asked.append(arguments)
+        return json.loads(json.dumps(rows))
+
+    with serving(home / "var" / "control.sock", {"call.list": list_calls}):
         output = run("call", "list").output
+        run("call", "list", "--all", "--tenant", "a.example")
+    assert asked == [{"tenant": "", "all": False}, {"tenant": "a.example", "all": True}]
     assert output == "id=3f9c  tenant=a.example  node=100  caller=\\x1b[2J  seconds=1.5\n"
 
 
