@@ -9,6 +9,7 @@ import heapq
 from collections.abc import Callable, Hashable
 
 Job = Callable[[float], None]
+_STALE = 64  # entries of the heap that may be out of date, besides as many as there are jobs
 
 
 class Agenda:
@@ -25,6 +26,9 @@ class Agenda:
         self._count += 1
         self._jobs[key] = (self._count, job)
         heapq.heappush(self._heap, (at, self._count, key))
+        if len(self._heap) > 2 * len(self._jobs) + _STALE:
+            self._heap = [entry for entry in self._heap if self._is_current(entry)]
+            heapq.heapify(self._heap)
 
     def has(self, key: Hashable) -> bool:
         return key in self._jobs
@@ -32,17 +36,19 @@ class Agenda:
     def tick(self, now: float) -> None:
         """Do what is due. A job may set deadlines; one that is due at once is done in this tick too."""
         while self._heap and self._heap[0][0] <= now:
-            _, count, key = heapq.heappop(self._heap)
-            entry = self._jobs.get(key)
-            if entry is not None and entry[0] == count:
-                del self._jobs[key]
-                entry[1](now)
+            entry = heapq.heappop(self._heap)
+            if self._is_current(entry):
+                _, job = self._jobs.pop(entry[2])
+                job(now)
 
     def next_deadline(self) -> float | None:
         while self._heap:
-            at, count, key = self._heap[0]
-            entry = self._jobs.get(key)
-            if entry is not None and entry[0] == count:
-                return at
+            if self._is_current(self._heap[0]):
+                return self._heap[0][0]
             heapq.heappop(self._heap)
         return None
+
+    def _is_current(self, entry: tuple[float, int, Hashable]) -> bool:
+        """False for what was moved or taken back since."""
+        job = self._jobs.get(entry[2])
+        return job is not None and job[0] == entry[1]

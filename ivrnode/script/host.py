@@ -17,6 +17,7 @@ from ivrnode.script.frames import Acknowledgement, FrameParser, decode, encode
 from ivrnode.script.limits import Bucket, Limits
 
 _BOOT = 1  # Boot is always the first event
+_WRITE = 32 * 1024
 
 
 class ScriptHost:
@@ -75,12 +76,14 @@ class ScriptHost:
         self._queue_bytes += len(frame)
 
     def to_send(self) -> bytes:
-        """The next frame to write, b"" when there is none."""
-        if not self._queue:
-            return b""
-        frame, _ = self._queue.popleft()
-        self._queue_bytes -= len(frame)
-        return frame
+        """The next frames to write, few enough to be taken at once as a rule; b"" when there are none."""
+        frames, size = [], 0
+        while self._queue and size < _WRITE:
+            frame, _ = self._queue.popleft()
+            frames.append(frame)
+            size += len(frame)
+        self._queue_bytes -= size
+        return b"".join(frames)
 
     def _is_full(self, size: int) -> bool:
         limits = self._limits

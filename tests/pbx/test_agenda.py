@@ -52,3 +52,11 @@ def test_a_job_may_set_another_that_is_due_at_once() -> None:
     agenda.set("first", 1.0, lambda now: agenda.set("second", now, done.append))
     agenda.tick(1.5)
     assert done == [1.5]
+
+
+def test_a_deadline_that_moves_all_the_time_leaves_nothing_behind() -> None:
+    agenda = Agenda()
+    for turn in range(10_000):
+        agenda.set("wake", 3600.0 + turn, lambda _: None)
+    assert len(agenda._heap) < 100
+    assert agenda.next_deadline() == 3600.0 + 9999

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
+from time import monotonic
 from typing import Any
 
 from ivrnode.script import ops
@@ -16,6 +17,7 @@ from ivrnode.script.guest.lockdown import FD
 _READ = 16 * 1024  # larger reads make malloc map and unmap memory every time
 _LONG_READ = 256 * 1024  # but a long frame comes in fewer pieces
 _FLUSH = 64 * 1024
+_TOGETHER = 0.005  # seconds: far below what the watchdog allows for one event
 
 Frame = tuple[int, int, bytes]
 
@@ -26,6 +28,7 @@ class Link:
     def __init__(self) -> None:
         self.handled = 0
         self._acknowledged = 0
+        self._read_at = 0.0
         self._requests = 0
         self._frames: deque[Frame] = deque()
         self._rest = b""
@@ -45,8 +48,13 @@ class Link:
         self.put(op, number, json.dumps(fields).encode())
 
     def acknowledge(self, seconds: float | None, tasks: int) -> None:
-        """All events handed out are dealt with. Tell, and write what they led to. Idle: `seconds` to the next timer."""
+        """All events handed out are dealt with. Tell, and write what they led to. Idle: `seconds` to the next timer.
+
+        While more events are here, that can wait for a moment: what came together is answered together.
+        """
         if self.handled > self._acknowledged:
+            if self._frames and monotonic() - self._read_at < _TOGETHER:
+                return
             self._acknowledged = self.handled
             if self._frames:
                 self.put(ops.DONE, self.handled)
@@ -88,6 +96,7 @@ class Link:
     def _read(self) -> None:
         """Wait for bytes and cut them into frames."""
         data = os.read(FD, _READ)
+        self._read_at = monotonic()
         if not data:
             os._exit(0)  # the core has let go of us
         if self._rest:

@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 
 from ivrnode.script.guest.link import Link
 
+_MANY = 100  # timers from which on BaseEventLoop throws the cancelled ones away, in its own turn
+
 
 class ScriptLoop(asyncio.BaseEventLoop):
     """`dispatch(op, id, payload)` gets each event; `before_wait` runs each time that nothing is left to do.
@@ -42,7 +44,10 @@ class ScriptLoop(asyncio.BaseEventLoop):
             self._before_wait()
             self._link.acknowledge(timeout, len(self.tasks))
             self._dispatch(*self._link.next())
-            if self._ready or self._scheduled:
+            if self._ready or len(self._scheduled) > _MANY:
+                return ()
+            timeout = self._scheduled[0].when() - self.time() if self._scheduled else None
+            if timeout is not None and timeout <= 0:
                 return ()
 
     def set_clock(self, seconds: float) -> None:
