@@ -24,7 +24,7 @@ ROOMS: dict[str, set[str]] = {
     "tenancy": {"log"},
     "pbx": {"sip", "sdp", "media", "script", "tenancy", "log"},
     "net": {"sip", "sdp", "rtp", "audio", "media", "script", "tenancy", "pbx", "log", "config"},
-    "sim": {"sip", "sdp", "rtp", "audio", "media", "script", "tenancy", "pbx", "log"},
+    "sim": {"sip", "sdp", "rtp", "audio", "media", "script", "tenancy", "pbx", "net", "realtime", "log"},
     "realtime": {"audio"},
     "demo": {"net", "audio", "realtime", "log"},
     "commands": {"net", "audio", "script", "tenancy", "realtime", "demo", "sim", "log", "config", "cli"},
