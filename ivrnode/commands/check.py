@@ -75,8 +75,8 @@ def _walls() -> Iterator[Finding]:
     from ivrnode.net.walls import probe
 
     walls = probe()
-    if walls.seccomp:
-        yield GOOD, f"walls around scripts: seccomp, Landlock ABI {walls.landlock or 'none'} ({walls.machine})"
+    if walls.can_run:
+        yield GOOD, f"walls around scripts: {walls}"
     else:
         yield WRONG, "scripts will not be started: there are no walls to put around them"
     for warning in walls.warnings():

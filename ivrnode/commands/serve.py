@@ -33,17 +33,19 @@ def serve(config: Config, is_unsafe: bool) -> None:
     from ivrnode.net import runtime
 
     with _log(config) as log, asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        if is_unsafe:
-            log.write("GENERAL", 0, "--unsafe-scripts: no walls around scripts, whoever writes one owns this machine")
-        else:
-            _tell_missing_walls(log)
+        _tell_walls(log, is_unsafe)
         runner.run(runtime.serve(config, log, is_unsafe=is_unsafe))
 
 
-def _tell_missing_walls(log: Log) -> None:
+def _tell_walls(log: Log, is_unsafe: bool) -> None:
     from ivrnode.net.walls import probe
 
-    for warning in probe().warnings():
+    if is_unsafe:
+        log.write("GENERAL", 0, "--unsafe-scripts: no walls around scripts, whoever writes one owns this machine")
+        return
+    walls = probe()
+    log.write("GENERAL", 1, f"walls around scripts: {walls}")
+    for warning in walls.warnings():
         log.write("GENERAL", 3, warning)
 
 

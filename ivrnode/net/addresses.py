@@ -10,6 +10,10 @@ import socket
 from collections.abc import Sequence
 from functools import lru_cache
 
+from ivrnode.config import Listen
+from ivrnode.errors import ConfigError
+from ivrnode.net.outbound_policy import is_public
+
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -28,6 +32,15 @@ class LocalAddresses:
         if address.is_loopback:
             return True
         return any(address.version == net.version and address in net for net in self._local_nets)
+
+
+def check_privacy(listens: Sequence[Listen]) -> None:
+    """ConfigError when a stranger could reach one of them: all interfaces, or a public address."""
+    for listen in listens:
+        address = ipaddress.ip_address(listen.host)
+        if address.is_unspecified or is_public(address):
+            text = f"{listen} is open to strangers: --unsafe-scripts listens on loopback and private addresses only"
+            raise ConfigError(text, key="sip.listen")
 
 
 @lru_cache(maxsize=4096)

@@ -23,7 +23,7 @@ from ivrnode.config import Config
 from ivrnode.log import Log
 from ivrnode.media.messages import Command, LoadReport
 from ivrnode.media.messages import Event as MediaEvent
-from ivrnode.net.addresses import LocalAddresses
+from ivrnode.net.addresses import LocalAddresses, check_privacy
 from ivrnode.net.call_logs import CallLogs, call_log_operations
 from ivrnode.net.clients import WebsocketClients
 from ivrnode.net.control import ControlServer
@@ -60,6 +60,8 @@ class Runtime:
     """One core and its world. `async with Runtime(config, log)` serves until the block is left."""
 
     def __init__(self, config: Config, log: Log, *, is_unsafe: bool = False) -> None:
+        if is_unsafe:
+            check_privacy(config.sip.listen)
         self.config, self.log = config, log
         store = TenantStore(config.tenants, log)
         templates = Templates(config.tenants, ALLOWED)

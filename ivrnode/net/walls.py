@@ -15,18 +15,38 @@ _SECONDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Walls:
-    """`seccomp`: the filter works here. `landlock`: its ABI, 0 = none. `uid_change`: a user id per worker."""
+    """`seccomp`: the filter works here. `landlock`: its ABI, 0 = none. `uid_change`: a user id per worker. `pidfd`: a
+    process can be watched and killed without its number (Linux 5.3). `cgroup`: of memory: writable, read-only or ""."""
 
     machine: str = ""
     seccomp: bool = False
     landlock: int = 0
     uid_change: bool = False
+    pidfd: bool = False
+    cgroup: str = ""
+
+    def __str__(self) -> str:
+        found = [
+            "seccomp" if self.seccomp else "no seccomp",
+            f"Landlock ABI {self.landlock}" if self.landlock else "no Landlock",
+            "a user for each script" if self.uid_change else "one user for all scripts",
+            "pidfd" if self.pidfd else "no pidfd",
+            f"memory cgroup {self.cgroup}" if self.cgroup else "no memory cgroup",
+        ]
+        return f"{', '.join(found)} ({self.machine or 'unknown machine'})"
+
+    @property
+    def can_run(self) -> bool:
+        """Whether scripts can be run here, and locked down."""
+        return self.seccomp and self.pidfd
 
     def warnings(self) -> list[str]:
         """What the operator should know, one line each."""
         lines = []
         if not self.seccomp:
             lines.append(f"no seccomp filter for scripts on this system ({self.machine or 'unknown machine'})")
+        if not self.pidfd:
+            lines.append("no pidfd (before Linux 5.3): no script can be run at all")
         if not self.landlock:
             lines.append("no Landlock: seccomp alone keeps scripts from files and network")
         if not self.uid_change:

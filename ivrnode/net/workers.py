@@ -98,10 +98,13 @@ class ScriptWorkers:
         self.walls = Walls()
 
     async def start(self) -> None:
-        """Probe the walls, start the zygote, fill the pool. ConfigError: no seccomp here, nor told to do without."""
+        """Probe the walls, start the zygote, fill the pool. ConfigError: no pidfd here; no seccomp, nor told to do
+        without."""
         self._loop = asyncio.get_running_loop()
         self._all_ended = asyncio.Event()
         self.walls = await asyncio.to_thread(probe)
+        if not self.walls.pidfd:
+            raise ConfigError("scripts cannot be run here: no pidfd (Linux 5.3 has it)")
         if not self.walls.seccomp and not self._is_unsafe:
             raise ConfigError("scripts cannot be locked down here: no seccomp. --unsafe-scripts runs them all the same")
         self._zygote = Zygote(self)

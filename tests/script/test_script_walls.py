@@ -131,19 +131,19 @@ def test_the_probe_finds_what_is_here() -> None:
     assert walls.machine == platform.machine()
     assert walls.seccomp
     assert walls.uid_change == (os.getuid() == 0)
-    assert len(Walls().warnings()) == 3
-    assert Walls("x86_64", True, 6, True).warnings() == []
+    assert walls.pidfd
+    assert Walls("x86_64", True, 6, True, True).warnings() == []
 
 
 async def test_without_seccomp_no_script_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(net_workers, "probe", lambda: Walls("riscv64"))
+    monkeypatch.setattr(net_workers, "probe", lambda: Walls("riscv64", pidfd=True))
     with pytest.raises(ConfigError, match="--unsafe-scripts"):
         async with open_stage():
             pass  # not reached
 
 
 async def test_unsafe_scripts_run_without_walls_but_with_the_same_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(net_workers, "probe", lambda: Walls("riscv64"))
+    monkeypatch.setattr(net_workers, "probe", lambda: Walls("riscv64", pidfd=True))
     async with open_stage(is_unsafe=True) as stage:
         script = await stage.play("os = asyncio.sys.modules['os']; print(os.getuid()); call.say('x')")
         assert script.lines == [str(os.getuid())]

@@ -8,10 +8,12 @@ import platform
 import resource
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from ivrnode.script.guest import kernel, landlock, lockdown, seccomp
 
 _ANY_UID = 65534
+_CGROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def _works(step: Callable[[], None]) -> bool:
@@ -43,6 +45,35 @@ def _uid() -> None:
     os.setresuid(_ANY_UID, _ANY_UID, _ANY_UID)
 
 
+def _pidfd() -> None:
+    os.close(os.pidfd_open(os.getpid()))
+
+
+def _cgroup() -> str:
+    """Whether a memory limit could be set for our own group: "writable", "read-only", "" where there are no groups.
+
+    cgroups(7): one line `0::PATH` of version 2, or `N:memory:PATH` of version 1.
+    """
+    try:
+        lines = [line.split(":", 2) for line in _OWN_GROUPS.read_text().splitlines()]
+    except OSError:
+        return ""
+    for number, controllers, path in lines:
+        for root in (_CGROUPS / "memory",) if controllers == "memory" else (_CGROUPS,) if number == "0" else ():
+            folder = next((place for place in (root / path.lstrip("/"), root) if _limits_memory(place)), None)
+            if folder is not None:
+                return "writable" if os.access(folder, os.W_OK) else "read-only"
+    return ""
+
+
+def _limits_memory(folder: Path) -> bool:
+    """Version 1 has the file in each group; the root of version 2 has the controller, but no limit of its own."""
+    try:
+        return (folder / "memory.limit_in_bytes").exists() or "memory" in (folder / "cgroup.controllers").read_text()
+    except OSError:
+        return False
+
+
 def main() -> None:
     """Print one JSON object; its keys are the fields of `Walls`."""
     found = {
@@ -50,5 +81,7 @@ def main() -> None:
         "seccomp": seccomp.is_supported() and _works(_filter),
         "landlock": landlock.abi() if _works(_landlock) else 0,
         "uid_change": os.geteuid() == 0 and _works(_uid),
+        "pidfd": hasattr(os, "pidfd_open") and _works(_pidfd),
+        "cgroup": _cgroup(),
     }
     sys.stdout.write(json.dumps(found))
