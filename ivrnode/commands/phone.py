@@ -14,6 +14,7 @@ from ivrnode.log import Log
 from ivrnode.net.phone import Phone, PhoneError
 
 RATE = 8000
+PATIENCE = 60.0
 _TARGET = re.compile(
     r"(?:sip:)?(?!sips:|tel:)(?:[^@:\s]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?(?:;\S*)?"
 )
@@ -67,7 +68,7 @@ def dial(
     except KeyboardInterrupt:
         click.echo("hung up")
     except PhoneError as error:
-        raise click.ClickException(f"not answered: {error}") from None
+        raise click.ClickException(f"not answered: {error}{_hint(error, account)}") from None
     except IvrNodeError as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
@@ -103,7 +104,10 @@ class _Caller:
                 expires = await phone.register(f"sip:{self._user}@{host}", self._user, self._password)
                 click.echo(f"registered for {expires} s")
             click.echo(f"dialling {self._uri}")
-            await phone.dial(self._uri)
+            try:
+                await asyncio.wait_for(phone.dial(self._uri), PATIENCE)
+            except TimeoutError:
+                raise PhoneError(408, f"nobody answered within {PATIENCE:.0f} s") from None
             click.echo("answered")
             await self._talk(phone)
 
@@ -118,6 +122,12 @@ class _Caller:
         except TimeoutError:
             phone.hangup()
             click.echo("hung up")
+
+
+def _hint(error: PhoneError, account: str | None) -> str:
+    if error.status not in (401, 407):
+        return ""
+    return " (wrong user or password)" if account else " (this number needs an account: use --register USER:PASSWORD)"
 
 
 def _read(path: Path) -> tuple[bytes, int]:

@@ -57,12 +57,15 @@ class Flows:
                 key="sip.listen",
             ) from None
         self._servers.append(server)
-        self._sweep()
+        if self._sweeper is None:
+            self._sweep()
         bound: Address = server.sockets[0].getsockname()[:2]
         return bound
 
     async def connect(self, transport: str, host: str, port: int) -> Flow:
-        """A flow of our own to host:port. UDP: a socket of its own. Raises OSError."""
+        """A flow of our own to host:port, by `udp` (a socket of its own) or `tcp`. Raises OSError."""
+        if transport not in ("udp", "tcp"):
+            raise OSError(f"no transport {transport} here: udp or tcp")
         loop = asyncio.get_running_loop()
         if transport == "udp":
             infos = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)

@@ -32,10 +32,12 @@ from ivrnode.sip.address import NameAddr
 from ivrnode.sip.digest import Credentials
 from ivrnode.sip.flow import Flow
 from ivrnode.sip.invite import InviteSession
+from ivrnode.sip.registration import Registration
 from ivrnode.sip.uri import Uri
 from ivrnode.sip.user_agent import UserAgent
 
 TICK = 0.02
+UNREGISTER_SECONDS = 1.0
 LEG = 1
 
 Sound = Callable[[bytes, bytes], None]
@@ -46,8 +48,7 @@ class PhoneError(IvrNodeError):
     """The call or the registration was not accepted; `status` is the far end's SIP status (408: no answer)."""
 
     def __init__(self, status: int, reason: str) -> None:
-        hint = " (this number needs an account: register first)" if status in (401, 407) else ""
-        super().__init__(f"{status} {reason}{hint}")
+        super().__init__(f"{status} {reason}")
         self.status, self.reason = status, reason
 
 
@@ -76,6 +77,7 @@ class Phone:
         self._opened: asyncio.Future[media.Address] | None = None
         self._answered: asyncio.Future[None] | None = None
         self._registered: asyncio.Future[int] | None = None
+        self._registration: Registration | None = None
         self._plays: dict[int, asyncio.Future[None]] = {}
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.digits_heard = ""
@@ -89,6 +91,7 @@ class Phone:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.hangup()
+        await self.unregister()
         if self._ticker is not None:
             self._ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -102,10 +105,23 @@ class Phone:
         self._credentials = Credentials(username, password)
         flow = await self._connect(uri)
         self._registered = asyncio.get_running_loop().create_future()
-        registrar = Uri.parse(f"sip:{uri.host}" + (f":{uri.port}" if uri.port else ""))
-        self._agent.register(uri, registrar, flow, time.monotonic(), credentials=self._credentials, expires=expires)
+        registrar = Uri("sip", host=uri.host, port=uri.port)
+        self._registration = self._agent.register(
+            uri, registrar, flow, time.monotonic(), credentials=self._credentials, expires=expires
+        )
         self._drain()
         return await self._registered
+
+    async def unregister(self) -> None:
+        """Take the registration back, if there is one; a registrar that does not answer is left alone after 1 s."""
+        if self._registration is None:
+            return
+        self._registered = asyncio.get_running_loop().create_future()
+        self._registration.unregister(time.monotonic())
+        self._registration = None
+        self._drain()
+        with contextlib.suppress(PhoneError, TimeoutError):
+            await asyncio.wait_for(self._registered, UNREGISTER_SECONDS)
 
     async def dial(self, target: str) -> None:
         """Call a SIP URI; returns when it is answered. Raises PhoneError when it is not, OSError without a route."""
@@ -121,7 +137,7 @@ class Phone:
             uri,
             flow,
             time.monotonic(),
-            from_=NameAddr("", Uri.parse(f"sip:{self._user}@{uri.host}")),
+            from_=NameAddr("", Uri.of_user(self._user, uri.host)),
             body=str(self._offer).encode(),
             credentials=self._credentials,
         )

@@ -55,6 +55,8 @@ async def test_a_node_for_accounts_asks_who_calls(open_house: OpenHouse, new_cal
     assert await friend.phone.register(f"sip:40@{host}", "40", "correct horse") >= 60
     await friend.dial(house.uri("800"))
     assert (await house.wrote("40 from udp", category="REGISTER")).level == 4
+    await friend.phone.unregister()
+    await house.wrote("200, 0 contacts", category="REGISTER")
 
 
 async def test_a_full_tenant_is_refused_with_480(open_house: OpenHouse, new_caller: NewCaller) -> None:
