@@ -12,6 +12,8 @@ from ivrnode.errors import IvrNodeError
 
 if TYPE_CHECKING:
     from ivrnode.config import Config
+    from ivrnode.tenancy.templates import Template
+    from ivrnode.tenancy.tenant import IvrNode
 
 GOOD, NOTE, WRONG = "ok", "note", "WRONG"
 LATER = ("fallback", "transfer_to", "rec")
@@ -63,12 +65,30 @@ def _tenants(config: Config) -> Iterator[Finding]:
             template = templates.find(tenant.domain, node.extension)
             where = f"{node.extension}@{tenant.domain}: {template.tier} template"
             yield WRONG if template.error else GOOD, f"{where} {template.error or template.path}"
+            yield from _script(f"{node.extension}@{tenant.domain}", config, template, node)
             known = secrets_of(config.secrets, tenant.secrets, None)
             for name in LATER:
                 if getattr(node, name):
                     yield NOTE, f"{node.extension}@{tenant.domain}: {name} has no effect in this version"
             for name in sorted(set(node.secrets or ()) - known.keys()):
                 yield WRONG, f"{node.extension}@{tenant.domain}: no secret {name!r}, or its variable is not set"
+
+
+def _script(where: str, config: Config, template: Template, node: IvrNode) -> Iterator[Finding]:
+    """What is odd in a script that runs, and in the settings that it gets."""
+    from ivrnode.commands._vocabulary import vocabulary
+    from ivrnode.tenancy.advice import advise
+    from ivrnode.tenancy.declared import merged, misspelled
+    from ivrnode.tenancy.tenant import node_settings
+
+    if template.error is not None:
+        return
+    _, problems = merged(template.settings, node_settings(config.settings, node))
+    for problem in (*problems, *misspelled(template.settings, node.settings)):
+        yield NOTE, f"{where}: {problem}"
+    if template.tier != "default":
+        for advice in advise(template.text, str(template.path), vocabulary()):
+            yield NOTE, f"{where}: {advice}"
 
 
 def _walls() -> Iterator[Finding]:

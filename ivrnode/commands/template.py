@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ivrnode.cli import with_config, with_tenant_and_node
+from ivrnode.commands._login import note, with_author
 from ivrnode.errors import ConfigError, ScriptError
 
 if TYPE_CHECKING:
@@ -21,18 +20,9 @@ if TYPE_CHECKING:
     from ivrnode.tenancy.secrets import Secret
     from ivrnode.tenancy.templates import Templates
     from ivrnode.tenancy.tenant import Tenant
-    from ivrnode.tenancy.versions import Note
-
-
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container without a user list
-        return "unknown"
 
 
 _script = click.argument("file", type=click.Path(allow_dash=True, dir_okay=False))
-_author = click.option("--author", default=_login_name, metavar="NAME", help="Who saves. Default: the login.")
 _comment = click.option("--comment", default="", metavar="TEXT", help="Why, in a few words.")
 
 
@@ -78,7 +68,7 @@ def show(config: Config, tenant: str, node: str, version: int | None) -> None:
 @template.command("set")
 @_script
 @_comment
-@_author
+@with_author
 @with_tenant_and_node
 @with_config
 def save(config: Config, file: str, comment: str, author: str, tenant: str, node: str) -> None:
@@ -89,7 +79,7 @@ def save(config: Config, file: str, comment: str, author: str, tenant: str, node
     templates = _templates(config, tenant, node)
     name, text = _read(file)
     try:
-        version = templates.save(text, _note(author, comment), tenant, node)
+        version = templates.save(text, note(author, comment), tenant, node)
     except ScriptError as error:  # the place that counts is the one in the file that was given
         raise ScriptError(error.message, file=name, line=error.line, column=error.column) from None
     _warn(text, name)
@@ -113,14 +103,14 @@ def check(file: str) -> None:
 
 @template.command()
 @_comment
-@_author
+@with_author
 @with_tenant_and_node
 @with_config
 def reset(config: Config, comment: str, author: str, tenant: str, node: str) -> None:
     """Empty the template; the next tier applies from the next call on. Its versions stay."""
     templates = _templates(config, tenant, node)
     path = templates.path(tenant, node)
-    is_done = templates.reset(_note(author, comment or "reset"), tenant, node)
+    is_done = templates.reset(note(author, comment or "reset"), tenant, node)
     click.echo(f"removed {path}" if is_done else f"{path} was empty already")
 
 
@@ -131,10 +121,10 @@ def history(config: Config, tenant: str, node: str) -> None:
     """List the versions of the tier, newest first: number, time, author, bytes, comment."""
     versions = _templates(config, tenant, node).history(tenant, node)
     for version in reversed(versions):
-        note = version.note
+        about = version.note
         size = f"{version.size} bytes" if version.size else "empty"
-        line = f"{version.number:4}  {note.time.astimezone():%Y-%m-%d %H:%M:%S}  {note.author:12}  {size:>12}"
-        click.echo(f"{line}  {note.comment}".rstrip())
+        line = f"{version.number:4}  {about.time.astimezone():%Y-%m-%d %H:%M:%S}  {about.author:12}  {size:>12}"
+        click.echo(f"{line}  {about.comment}".rstrip())
     if not versions:
         click.echo("no version yet")
 
@@ -160,13 +150,13 @@ def diff(config: Config, old: int, new: int | None, tenant: str, node: str) -> N
 @template.command()
 @click.argument("number", type=int)
 @_comment
-@_author
+@with_author
 @with_tenant_and_node
 @with_config
 def rollback(config: Config, number: int, comment: str, author: str, tenant: str, node: str) -> None:
     """Make version NUMBER the newest one again. It gets a number of its own, so nothing is lost."""
-    note = _note(author, comment or f"back to version {number}")
-    version = _templates(config, tenant, node).rollback(number, note, tenant, node)
+    reason = note(author, comment or f"back to version {number}")
+    version = _templates(config, tenant, node).rollback(number, reason, tenant, node)
     click.echo(f"version {number} is back as version {version.number}; it runs from the next call on")
 
 
@@ -253,12 +243,6 @@ def _warn(text: str, name: str) -> None:
 
     for warning in advise(text, name, vocabulary()):
         click.echo(f"Warning: {warning}", err=True)
-
-
-def _note(author: str, comment: str) -> Note:
-    from ivrnode.tenancy.versions import Note
-
-    return Note(author, datetime.now(UTC), comment)
 
 
 def _is_empty(path: Path) -> bool:

@@ -15,6 +15,7 @@ its tenant and the system say; a secret has none, it is in secrets.toml.
 from __future__ import annotations
 
 import ast
+import difflib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -107,6 +108,15 @@ def merged(settings: Mapping[str, Setting], values: Mapping[str, Any]) -> tuple[
             instead = f"the default {_shown(setting.default)} counts" if has_default else "it has no default"
             problems.append(f"settings.{name} is {_shown(value)}, must be {setting.must_be}: {instead}")
     return result, problems
+
+
+def misspelled(settings: Mapping[str, Setting], values: Mapping[str, Any]) -> list[str]:
+    """Values that no declaration asks for, if one asks for nearly that. Others may be meant for another script."""
+    names = [name for name in values if name not in settings]
+    close = ((name, difflib.get_close_matches(name, settings, n=1, cutoff=0.75)) for name in names)
+    return [
+        f'settings.{name} is not declared by the script: did you mean "{found[0]}"?' for name, found in close if found
+    ]
 
 
 def _declaration(node: ast.stmt) -> ast.expr | None:

@@ -66,6 +66,11 @@ class Versions:
                 self._path.unlink(missing_ok=True)
             return self._keep(data, note)
 
+    def keep(self, note: Note) -> Version:
+        """Keep what is in the file as a version of its own, whoever put it there."""
+        with self._locked():
+            return self._keep(self._current() or b"", note)
+
     def take_up(self) -> None:
         """Keep what is in the file, if no save has seen it. Without the right to write, nothing happens."""
         try:

@@ -15,35 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from command_line import run
 
 from ivrnode import __version__
-from ivrnode.cli import main
 from ivrnode.log import Log
 from ivrnode.net.control import ControlServer
 from ivrnode.net.log_sinks import log_operations
 from ivrnode.net.walls import Walls
 
 HEAVY = ("asyncio", "av", "websockets", "aiortc", "uvloop", "ivrnode.net.runtime", "ivrnode.config")
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with one tenant and two nodes, and a template of the system that is good."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.delenv("IVRNODE_CONFIG", raising=False)
-    tenant = tmp_path / "tenants" / "a.example"
-    tenant.mkdir(parents=True)
-    (tenant / "tenant.toml").write_text("[nodes.100]\n[nodes.101]\n")
-    (tmp_path / "tenants" / "ivrnode.py").write_text("x = 'system'\n")
-    return tmp_path
-
-
-def run(*arguments: str, status: int = 0, input: str | None = None) -> Result:
-    result = CliRunner().invoke(main, list(arguments), input=input, catch_exceptions=False)
-    assert result.exit_code == status, result.output
-    return result
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -217,13 +197,12 @@ def test_check_finds_every_fault(home: Path) -> None:
     (home / "tenants" / "a.example" / "tenant.toml").write_text('[nodes.100]\nsecrets = ["crm"]\n')
     (home / "tenants" / "a.example" / "ivrnode.py").write_text("import os\n")
     (home / "tenants" / "b.example").mkdir()
-    (home / "tenants" / "b.example" / "tenant.toml").write_text("x = 1\n")
+    (home / "tenants" / "b.example" / "tenant.toml").write_text("displya = 1\n")
     result = run("check", status=1)
     wrong = [line for line in result.stderr.splitlines() if line.startswith("WRONG")]
     assert [line.split(maxsplit=1)[1] for line in wrong][:4] == [
         "scripts: connect_to: 'a b' is neither a host, a network nor one of them with a port",
-        'tenants/b.example/tenant.toml:1: x: unknown key "x": known here: language, access, voices, settings, secrets, '
-        "fallback, fallback_text, transfer_to, transfer_method, max_duration, rec, display, aliases, max_calls, quotas, accounts, nodes",
+        'tenants/b.example/tenant.toml:1: displya: unknown key "displya": did you mean "display"?',
         "100@a.example: tenant template tenants/a.example/ivrnode.py:1:1: import os: not allowed in a script",
         "100@a.example: no secret 'crm', or its variable is not set",
     ]
