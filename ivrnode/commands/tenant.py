@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def tenant() -> None:
-    """List tenants, put one into an archive, take one out of it. Works on the files; no ivrnode has to run."""
+    """List tenants, put one into an archive, take one out of it: on the files, no ivrnode has to run. Unblock one."""
 
 
 @tenant.command("list")
@@ -74,7 +74,7 @@ def export(config: Config, domain: str, file: Path, with_secrets: bool) -> None:
 def import_(config: Config, file: Path, domain: str, is_replacing: bool, author: str) -> None:
     """Take the tenant in FILE, as `ivrnode tenant export` wrote it. It counts from the next call on.
 
-    In place of another tenant, that one's secrets.toml stays if FILE has none, and its recordings stay.
+    In place of another tenant, that one's secrets stay if FILE has none.
     """
     from ivrnode.tenancy.archive import import_tenant
 
@@ -95,6 +95,18 @@ def import_(config: Config, file: Path, domain: str, is_replacing: bool, author:
     if fault := _store(config).errors.get(contents.domain):
         click.echo(f"Warning: {fault}", err=True)
     click.echo(f"imported {contents.domain}: {contents.files} files; `ivrnode check` looks at its templates")
+
+
+@tenant.command()
+@click.argument("domain")
+@with_config
+def unblock(config: Config, domain: str) -> None:
+    """Let the scripts of DOMAIN start again in a running ivrnode, which stopped that after too many were killed."""
+    from ivrnode.net.control import ControlClient
+
+    with ControlClient(config.control.socket) as client:
+        if not client.call("tenant.unblock", tenant=domain):
+            click.echo(f"the scripts of {domain} were not blocked")
 
 
 def _store(config: Config) -> TenantStore:

@@ -6,8 +6,8 @@
     example.com/nodes/700/.versions/0001.py
     example.com/prompts/welcome.wav ...
 
-All that lies in the tenant's folder goes in, but for recordings, hidden files other than versions, links, and (unless
-asked for) secrets.toml. tenant.toml holds the passwords of accounts, so the archive is a secret even without it.
+All that lies in the tenant's folder goes in, but for hidden files other than versions, links, and (unless asked for)
+secrets.toml with the files that it names. tenant.toml holds the passwords of accounts: the archive is a secret anyway.
 Who imports trusts nobody: plain files with plain names, so many, so large; and all of it or nothing.
 """
 
@@ -19,20 +19,21 @@ import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from ivrnode.errors import ConfigError
-from ivrnode.tenancy.tenant import SECRETS_FILE, is_domain, load_tenant
+from ivrnode.tenancy.document import Document
+from ivrnode.tenancy.tenant import SECRETS_FILE, SecretsFile, is_domain, load_tenant
 from ivrnode.tenancy.versions import VERSIONS_FOLDER, Note, Versions
 
 MOST_FILES = 20_000
 LARGEST_FILE = 64 << 20
 MOST_BYTES = 512 << 20
 """Unpacked, all files together."""
-LEFT_OUT = "recordings"
+_FOR_ALL = 0o044
 _DEEPEST = 8
 _LONGEST_NAME = 255
 _TAR_OVERHEAD = 4096  # bytes that the format needs for a file, at most
@@ -54,13 +55,15 @@ def export_tenant(folder: Path, file: BinaryIO, *, with_secrets: bool) -> Conten
         gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w|", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for path in _files(folder, contents, with_secrets):
+        for path in _files(folder, contents, set() if with_secrets else _secret_files(folder)):
             data = path.read_bytes()
             size += len(data)
             contents.files += 1
             _check_size(str(path), len(data), size, contents.files)
             member = tarfile.TarInfo(f"{folder.name}/{path.relative_to(folder).as_posix()}")
-            member.size, member.mtime, member.mode = len(data), int(path.stat().st_mtime), 0o600
+            found = path.stat()
+            member.size, member.mtime = len(data), int(found.st_mtime)
+            member.mode = 0o600 | (found.st_mode & _FOR_ALL)
             tar.addfile(member, io.BytesIO(data))
     return contents
 
@@ -77,8 +80,8 @@ def import_tenant(
 ) -> Contents:
     """Unpack the archive `file`, called `name` in errors, as a tenant below `tenants`; its templates get a version.
 
-    `domain`: "" = the one in the archive. `is_replacing`: a tenant of that name makes room; what no archive holds of
-    it stays (recordings; secrets.toml, if there is none in this one). Raises ConfigError, and then nothing has changed.
+    `domain`: "" = the one in the archive. `is_replacing`: a tenant of that name makes room; its secrets stay if there
+    are none in the archive. Raises ConfigError, and then nothing has changed.
     """
     stage = tenants / f".import.{os.getpid()}"
     shutil.rmtree(stage, ignore_errors=True)
@@ -91,7 +94,9 @@ def import_tenant(
         if target.exists() and not is_replacing:
             raise ConfigError("is there already: use --replace, or --as with another domain", file=str(target))
         new = (stage / "new").rename(stage / contents.domain)
-        load_tenant(new, environ)
+        if not (new / SECRETS_FILE).exists():
+            _copy_secrets(target, new)
+        _check(new, name, environ)
         for template in (new / "ivrnode.py", *new.glob("nodes/*/ivrnode.py")):
             if template.is_file():
                 Versions(template).keep(note)
@@ -99,21 +104,29 @@ def import_tenant(
     except OSError as error:
         raise ConfigError(f"cannot be imported: {error.strerror or error}", file=name) from None
     finally:
-        if not any(stage.glob(f"old/**/{LEFT_OUT}")):
-            shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(stage, ignore_errors=True)
     return contents
 
 
-def _files(folder: Path, contents: Contents, with_secrets: bool) -> Iterator[Path]:
+def _files(folder: Path, contents: Contents, left_out: Collection[Path]) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") and path.name != VERSIONS_FOLDER:
             continue
         if path.is_symlink():
             contents.links.append(str(path))
-        elif path.is_dir() and path.name != LEFT_OUT:
-            yield from _files(path, contents, with_secrets)
-        elif path.is_file() and (with_secrets or path.name != SECRETS_FILE):
+        elif path.is_dir():
+            yield from _files(path, contents, left_out)
+        elif path.is_file() and path.resolve() not in left_out:
             yield path
+
+
+def _secret_files(folder: Path) -> set[Path]:
+    """secrets.toml and the files that it names. Raises ConfigError when it cannot be read."""
+    path = folder / SECRETS_FILE
+    if not path.exists():
+        return set()
+    sources = Document.load(path).read(SecretsFile).secrets.values()
+    return {path.resolve(), *(source.file.resolve() for source in sources if source.file is not None)}
 
 
 def _unpack(file: BinaryIO, name: str, folder: Path) -> Contents:
@@ -133,7 +146,9 @@ def _unpack(file: BinaryIO, name: str, folder: Path) -> Contents:
                 contents.files += 1
                 _check_size(f"{name}: {member.name}", member.size, size, contents.files)
                 source = tar.extractfile(member)
-                _write_new(folder.joinpath(*parts), source.read() if source else b"", f"{name}: {member.name}")
+                is_private = not member.mode & _FOR_ALL or parts[-1].endswith(".toml")
+                data = source.read() if source else b""
+                _write_new(folder.joinpath(*parts), data, is_private, f"{name}: {member.name}")
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
         raise ConfigError(f"is no archive of a tenant: {error}", file=name) from None
     if not contents.files:
@@ -160,10 +175,10 @@ def _check_size(where: str, size: int, all: int, files: int) -> None:
             raise ConfigError(f"more than {most} {unit}", file=where)
 
 
-def _write_new(path: Path, data: bytes, where: str) -> None:
+def _write_new(path: Path, data: bytes, is_private: bool, where: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with open(path, "xb", opener=_private if path.suffix == ".toml" else None) as file:
+        with open(path, "xb", opener=_private if is_private else None) as file:
             file.write(data)
     except FileExistsError:
         raise ConfigError("is there twice", file=where) from None
@@ -174,11 +189,26 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
+def _copy_secrets(old: Path, new: Path) -> None:
+    root = old.resolve()
+    for path in _secret_files(old):
+        if path.is_relative_to(root):
+            place = new / path.relative_to(root)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, place)
+
+
+def _check(folder: Path, name: str, environ: Mapping[str, str]) -> None:
+    try:
+        load_tenant(folder, environ)
+    except ConfigError as error:  # its place is one that will not be there any more
+        file = f"{name}: {Path(error.file).name}"
+        raise ConfigError(error.message, file=file, key=error.key, line=error.line) from None
+
+
 def _put_in_place(new: Path, target: Path, old: Path) -> None:
-    """`target` becomes `new`, with what no archive holds of it; the rest of it goes to `old`."""
+    """`target` becomes `new`; what it was goes to `old`."""
     if target.exists():
-        if not (new / SECRETS_FILE).exists() and (target / SECRETS_FILE).exists():
-            shutil.copy2(target / SECRETS_FILE, new)
         target.rename(old)
     try:
         new.rename(target)
@@ -186,10 +216,6 @@ def _put_in_place(new: Path, target: Path, old: Path) -> None:
         if old.exists():
             old.rename(target)
         raise
-    for path in sorted(old.glob(f"**/{LEFT_OUT}")):
-        place = target / path.relative_to(old)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        path.rename(place)
 
 
 class _Limited(io.RawIOBase):
