@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ivrnode.log import CATEGORIES, Log
 from ivrnode.script.limits import MIB, Limits
 from ivrnode.tenancy.document import Document, option, unknown
+from ivrnode.tenancy.gateways import MailServer, SmsGateway
 from ivrnode.tenancy.secrets import Secret, SecretSource, read_secrets
 
 CONFIG_FILE = "ivrnode.toml"
@@ -168,6 +170,34 @@ class Speech:
         return self.cache_mb * MIB
 
 
+def _endpoint(value: object) -> tuple[str, int] | None:
+    message = 'an address of this machine with a port, as in "127.0.0.1:8080", or "" for none'
+    match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*):(\d{1,5})", value) if isinstance(value, str) else None
+    if value == "":
+        return None
+    if not match or int(match[2]) > 65535:
+        raise ValueError(message)
+    try:
+        return str(ipaddress.ip_address(match[1].strip("[]"))), int(match[2])
+    except ValueError:
+        raise ValueError(message) from None
+
+
+def _public_url(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"(https?://[^\s?#]+)?", value):
+        raise ValueError('the URL that others reach `listen` at, as in "https://ivr.example.com"')
+    return value.rstrip("/")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Web:
+    """`listen`: where web requests to calls come in (`call.http_url`), plain HTTP: put a proxy with TLS before it; ""
+    = nowhere, port 0 = any free one. `public_url`: what the proxy answers to ("" = the address of `listen`)."""
+
+    listen: tuple[str, int] | None = option(None, parse=_endpoint)
+    public_url: str = option("", parse=_public_url)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Control:
     """`socket`: the door for `ivrnode log`, `ivrnode call` ...; only the user who runs `ivrnode serve` may use it."""
@@ -185,6 +215,9 @@ class ConfigFile:
     scripts: Scripts
     log: LogSettings
     speech: Speech
+    web: Web
+    mail: MailServer
+    sms: SmsGateway
     control: Control
     settings: Mapping[str, Any] = option({})
     secrets: Mapping[str, SecretSource] = option({})
@@ -200,6 +233,9 @@ class Config:
     scripts: Scripts
     log: LogSettings
     speech: Speech
+    web: Web
+    mail: MailServer
+    sms: SmsGateway
     control: Control
     settings: Mapping[str, Any]
     secrets: Mapping[str, Secret]
@@ -224,6 +260,8 @@ class Config:
         if key and "openai" not in file.secrets:
             secrets["openai"] = Secret("openai", key, ("api.openai.com",))
         _check_socket(document, file.control.socket)
+        _check_secret(document, "mail", file.mail.secret, file.mail.host, secrets, file.secrets)
+        _check_secret(document, "sms", file.sms.secret, urlsplit(file.sms.url).hostname or "", secrets, file.secrets)
         return cls(
             tenants=file.tenants,
             sip=file.sip,
@@ -231,6 +269,9 @@ class Config:
             scripts=file.scripts,
             log=file.log,
             speech=file.speech,
+            web=file.web,
+            mail=file.mail,
+            sms=file.sms,
             control=file.control,
             settings=file.settings,
             secrets=secrets,
@@ -242,6 +283,23 @@ class Config:
             log.set_level(category, level)
         for secret in self.secrets.values():
             log.mask(secret.value)
+
+
+def _check_secret(
+    document: Document,
+    section: str,
+    name: str,
+    host: str,
+    secrets: Mapping[str, Secret],
+    sources: Mapping[str, SecretSource],
+) -> None:
+    """A secret that a section names must exist and be meant for its host. One whose variable is not set may come."""
+    if name and name not in sources:
+        raise document.error((section, "secret"), unknown(name, "secret", sources))
+    if name in secrets and not secrets[name].is_for(host):
+        raise document.error(
+            (section, "secret"), f"[secrets.{name}] is not for {host or 'no host'}: add it to its hosts"
+        )
 
 
 def _check_socket(document: Document, socket: Path) -> None:

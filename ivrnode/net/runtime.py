@@ -30,12 +30,14 @@ from ivrnode.net.control import ControlServer
 from ivrnode.net.flows import Flows
 from ivrnode.net.http_client import HttpClient
 from ivrnode.net.log_sinks import log_operations
+from ivrnode.net.mail import MailSender
 from ivrnode.net.media import InLoopMedia, MediaPort, ProcessMedia
 from ivrnode.net.outbound_policy import OutboundPolicy
 from ivrnode.net.speech import Speech, SpeechError
 from ivrnode.net.workers import ScriptWorkers
 from ivrnode.pbx.core import Core
 from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
+from ivrnode.pbx.mail import Mail
 from ivrnode.pbx.operations import call_operations
 from ivrnode.pbx.reception import Reception
 from ivrnode.pbx.registration_desk import RegistrationDesk
@@ -82,7 +84,7 @@ class Runtime:
         desk = RegistrationDesk(store, digest, log)
         self.core = Core(reception, desk, self.world, log, self._sent_by, ids, config.media.address or "0.0.0.0")
         self.world.core = self.core
-        offer_services(self.core)
+        offer_services(self.core, config.mail, config.sms, config.secrets)
         self.listening: list[tuple[str, str, int]] = []
         self._call_logs = CallLogs()
         operations = call_operations(self.core, time.monotonic) | log_operations(log)
@@ -171,6 +173,8 @@ class World:
         self._sockets = WebsocketClients(policy, self)
         self._http, self._operators_http = HttpClient(policy), HttpClient(OutboundPolicy(EVERYWHERE))
         self._speech = Speech(config.speech.cache, config.speech.cache_bytes, log=log)
+        password = config.secrets.get(config.mail.secret)
+        self._mail = MailSender(config.mail, password.value if password is not None else "")
         self._jobs: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._errands: set[asyncio.Task[None]] = set()
 
@@ -234,6 +238,9 @@ class World:
     def fetch(self, request: HttpRequest, done: Callable[[HttpResponse, float], None]) -> Callable[[], object]:
         client = self._operators_http if request.is_operators else self._http
         return self._run(client.fetch(request), done)
+
+    def send_mail(self, mail: Mail, done: Callable[[str, float], None]) -> None:
+        self._run(self._mail.send(mail), done)
 
     def _run(self, errand: Coroutine[Any, Any, T], done: Callable[[T, float], None]) -> Callable[[], object]:
         async def run() -> None:

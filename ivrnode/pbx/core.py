@@ -50,8 +50,8 @@ class Core:
         self.user_agent = UserAgent(ids, sent_by)
         self.calls: dict[str, Call] = {}
         self._reception, self._desk, self._effects, self._log = reception, desk, effects, log
-        self.agenda, self.breaker, self.quotas = Agenda(), Breaker(), Quotas(reception.quota_limits)
-        self.house = House(effects, self.agenda, log, self.quotas, self.breaker)
+        self.agenda, self.breaker, self.quotas = Agenda(), Breaker(), Quotas(reception.tenant_of)
+        self.house = House(effects, self.agenda, log, self.quotas, self.breaker, reception.tenant_of)
         self.services: dict[str, Service] = {}
         self.on_gone: list[Callable[[Call], None]] = []
         self.exchange = Exchange(self.user_agent, effects, media_host)

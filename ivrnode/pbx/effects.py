@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ivrnode.media.messages import Command
 from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
+from ivrnode.pbx.mail import Mail
 from ivrnode.script.messages import Boot, Event, OpenSocket
 from ivrnode.sip.flow import Flow
 
@@ -47,3 +48,6 @@ class Effects(Protocol):
 
     def fetch(self, request: HttpRequest, done: Callable[[HttpResponse, float], None]) -> Callable[[], object]:
         """Ask a web server: `done(answer, now)`, once. What is given back calls it off; harmless after that."""
+
+    def send_mail(self, mail: Mail, done: Callable[[str, float], None]) -> None:
+        """Hand it to the mail server: `done(error, now)`, once; "" when it was taken."""

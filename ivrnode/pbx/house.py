@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ivrnode.log import Log
@@ -9,6 +10,7 @@ from ivrnode.pbx.agenda import Agenda
 from ivrnode.pbx.breaker import Breaker
 from ivrnode.pbx.effects import Effects
 from ivrnode.pbx.quotas import Quotas
+from ivrnode.tenancy.tenant import Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +20,4 @@ class House:
     log: Log
     quotas: Quotas
     breaker: Breaker
+    tenant_of: Callable[[str], Tenant | None]

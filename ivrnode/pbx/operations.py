@@ -34,7 +34,7 @@ def call_operations(core: Core, clock: Callable[[], float]) -> dict[str, Callabl
         name = by_prefix(id, core.calls)
         return name is not None and core.hangup(name, clock())
 
-    return {"call.list": list_calls, "call.hangup": hang_up}
+    return {"call.list": list_calls, "call.hangup": hang_up, "tenant.unblock": core.breaker.reset}
 
 
 def by_prefix(id: str, known: Collection[str]) -> str | None:

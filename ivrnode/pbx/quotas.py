@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ivrnode.tenancy.quotas import QuotaLimits
+from ivrnode.tenancy.tenant import Tenant
 
 SLICES = 60
 MEGABYTE = 1_000_000
@@ -38,6 +39,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "sms": (Rule("sms_per_call", 0), Rule("sms_per_hour", 3600)),
     "emails": (Rule("emails_per_call", 0), Rule("emails_per_hour", 3600)),
 }
+
+
+_DEFAULTS = QuotaLimits()
 
 
 class Window:
@@ -66,10 +70,11 @@ class Window:
 
 
 class Quotas:
-    """`limits_of(tenant)` gives a tenant's rules; they are asked for at every use, so an edit counts at once."""
+    """`tenant_of(domain)` is asked at every use, so an edit of the rules counts at once. A tenant that is gone while
+    its calls are still up has the defaults."""
 
-    def __init__(self, limits_of: Callable[[str], QuotaLimits]) -> None:
-        self._limits_of = limits_of
+    def __init__(self, tenant_of: Callable[[str], Tenant | None]) -> None:
+        self._tenant_of = tenant_of
         self._windows: dict[tuple[str, str], Window] = {}
         self._call_rules = {rule.name for rules in RULES.values() for rule in rules if not rule.seconds}
 
@@ -78,7 +83,8 @@ class Quotas:
 
         `call` names the call that uses it: without it the rules `*_per_call` are passed over.
         """
-        limits = self._limits_of(tenant)
+        found = self._tenant_of(tenant)
+        limits = found.quotas if found is not None else _DEFAULTS
         counted: list[Window] = []
         for rule in RULES[what]:
             if not rule.seconds and not call:

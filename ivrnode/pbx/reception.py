@@ -18,7 +18,6 @@ from ivrnode.sip.digest import DigestServer
 from ivrnode.sip.flow import Flow
 from ivrnode.sip.message import Request
 from ivrnode.tenancy.declared import merged
-from ivrnode.tenancy.quotas import QuotaLimits
 from ivrnode.tenancy.routing import route
 from ivrnode.tenancy.secrets import Secret, Secrets, secrets_of
 from ivrnode.tenancy.store import TenantStore
@@ -60,10 +59,9 @@ class Reception:
             raise RefusedError(480, "All lines of this tenant are busy", BUSY)
         return self._assign(tenant, node, request)
 
-    def quota_limits(self, domain: str) -> QuotaLimits:
-        """What the tenant may use; the defaults for one that is gone while its calls are still up."""
-        tenant = self._store.resolve(domain)
-        return tenant.quotas if tenant is not None else QuotaLimits()
+    def tenant_of(self, domain: str) -> Tenant | None:
+        """The tenant as it is now; None for one that is gone while its calls are still up."""
+        return self._store.resolve(domain)
 
     def _node(self, tenant: Tenant, request: Request, flow: Flow, now: float) -> IvrNode:
         found = route(tenant, request.uri.plain_user)

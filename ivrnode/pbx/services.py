@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ivrnode.pbx.core import Core
 from ivrnode.pbx.http_service import HttpService
+from ivrnode.pbx.mail_service import MailService
+from ivrnode.pbx.sms_service import SmsService
+from ivrnode.tenancy.gateways import MailServer, SmsGateway
+from ivrnode.tenancy.secrets import Secret
 
 
-def offer_services(core: Core) -> None:
-    """Put every service into `core.services`."""
+def offer_services(
+    core: Core,
+    mail: MailServer = MailServer(),  # noqa: B008 - frozen
+    sms: SmsGateway = SmsGateway(),  # noqa: B008
+    secrets: Mapping[str, Secret] | None = None,
+) -> None:
+    """Put every service into `core.services`. `secrets`: the system's, for the gateway."""
     http = HttpService(core.house)
     core.services["http"] = http
     core.on_gone.append(http.forget)
+    core.services["email"] = MailService(core.house, mail)
+    core.services["sms"] = SmsService(core.house, sms, secrets or {})

@@ -37,6 +37,7 @@ from ivrnode.sim.witness import LEVELS, Witness
 from ivrnode.sim.world import World
 from ivrnode.sip.digest import DigestServer
 from ivrnode.sip.flow import Flow
+from ivrnode.tenancy.gateways import MailServer
 from ivrnode.tenancy.secrets import Secret
 from ivrnode.tenancy.store import TenantStore
 from ivrnode.tenancy.templates import Templates
@@ -67,7 +68,7 @@ class Desk:
         self.log.add_sink(self.witness.written)
         self.world = World(studio, self.network, web, self.witness)
         self.core = self.world.core = self.witness.core = self._core(folder)
-        offer_services(self.core)
+        offer_services(self.core, MailServer(host="mail.invalid", sender="ivr@localhost.invalid"))
         self.network.join((NODE, SIP_PORT), self._sip_received)
         studio.desk = self.world
         self._start, self._frames = self.clock.now, 0

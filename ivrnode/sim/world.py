@@ -23,6 +23,7 @@ from ivrnode.net.speech import SpeechError
 from ivrnode.net.speech_text import sentences
 from ivrnode.pbx.core import Core
 from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
+from ivrnode.pbx.mail import Mail
 from ivrnode.realtime.response import Sentence
 from ivrnode.script.end import ScriptEnd
 from ivrnode.script.messages import Action, Boot, Clock, Event, OpenSocket, Result
@@ -172,6 +173,9 @@ class World:
             self._post(lambda: done(response, self._clock.now))
 
         return self._start(object(), fetch())
+
+    def send_mail(self, mail: Mail, done: Callable[[str, float], None]) -> None:
+        self._post(lambda: done("", self._clock.now))
 
     async def _speak(self, call: str, item: int, text: str, lang: str, voice: str) -> None:
         try:

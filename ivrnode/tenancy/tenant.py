@@ -14,6 +14,7 @@ from typing import Any
 
 from ivrnode.errors import ConfigError
 from ivrnode.tenancy.document import Document, named, option
+from ivrnode.tenancy.gateways import mail_address, numbers
 from ivrnode.tenancy.quotas import QuotaLimits
 from ivrnode.tenancy.secrets import Secret, SecretSource, read_secrets
 
@@ -79,12 +80,15 @@ class IvrNode(NodeRules):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TenantFile(NodeRules):
-    """`tenant.toml` as it stands."""
+    """`tenant.toml` as it stands. `mail_from`: who writes the mails of its scripts; `sms_from`: the numbers that their
+    text messages may come from, the first one by default."""
 
     display: str = ""
     aliases: tuple[str, ...] = option((), parse=_aliases)
     max_calls: int = option(50, low=0, high=100_000)
     quotas: QuotaLimits
+    mail_from: str = option("", parse=mail_address)
+    sms_from: tuple[str, ...] = option((), parse=numbers)
     accounts: Mapping[str, Account] = option({})
     nodes: Mapping[str, IvrNode] = option({})
 
@@ -108,6 +112,8 @@ class Tenant:
     max_calls: int
     settings: Mapping[str, Any]
     quotas: QuotaLimits
+    mail_from: str
+    sms_from: tuple[str, ...]
     accounts: Mapping[str, Account]
     nodes: Mapping[str, IvrNode]
     secrets: Mapping[str, Secret]
@@ -134,6 +140,8 @@ def load_tenant(folder: Path, environ: Mapping[str, str]) -> Tenant:
         max_calls=file.max_calls,
         settings=file.settings,
         quotas=file.quotas,
+        mail_from=file.mail_from,
+        sms_from=file.sms_from,
         accounts=file.accounts,
         nodes=nodes,
         secrets=secrets,

@@ -7,6 +7,7 @@ from typing import Any
 
 from ivrnode.media.messages import Command
 from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
+from ivrnode.pbx.mail import Mail
 from ivrnode.script.messages import Boot, Event, OpenSocket
 from ivrnode.sip.flow import Flow
 
@@ -27,6 +28,7 @@ class Desk:
         self.closed: list[tuple[int, int, str]] = []
         self.fetched: list[tuple[HttpRequest, Callable[[HttpResponse, float], None]]] = []
         self.called_off: list[HttpRequest] = []
+        self.mails: list[tuple[Mail, Callable[[str, float], None]]] = []
 
     def send_sip(self, data: bytes, flow: Flow) -> None:
         self.sip.append((data, flow))
@@ -64,6 +66,9 @@ class Desk:
     def fetch(self, request: HttpRequest, done: Callable[[HttpResponse, float], None]) -> Callable[[], object]:
         self.fetched.append((request, done))
         return lambda: self.called_off.append(request)
+
+    def send_mail(self, mail: Mail, done: Callable[[str, float], None]) -> None:
+        self.mails.append((mail, done))
 
     def of_kind(self, kind: type[Any]) -> list[Any]:
         """The media commands of one kind."""

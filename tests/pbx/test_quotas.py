@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +15,8 @@ from ivrnode.tenancy.quotas import QuotaLimits
 
 
 def quotas(**limits: int) -> Quotas:
-    return Quotas(lambda tenant: QuotaLimits(**limits))
+    tenant: Any = SimpleNamespace(quotas=QuotaLimits(**limits))
+    return Quotas(lambda domain: tenant)
 
 
 def test_every_rule_is_a_key_and_every_key_a_rule() -> None:
