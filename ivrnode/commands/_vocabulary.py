@@ -51,9 +51,8 @@ def _object(value: Any) -> Noun:
         names |= set(inspect.get_annotations(base))
     if isinstance(value, later.Later):
         names |= set(later.METHODS[kind.__name__])
-    events = [*getattr(kind, "_events", ()), *later.EVENTS.get(kind.__name__, ())]
     members = {name: _member(kind, name) for name in names if not name.startswith("_")}
-    return Noun(members, events)
+    return Noun(members, tuple(getattr(kind, "_events", ())))
 
 
 def _member(kind: type, name: str) -> Method | None:
