@@ -8,7 +8,7 @@ from ivrnode.pbx.refusal import RefusedError
 from ivrnode.sip.digest import DigestServer
 from ivrnode.sip.flow import Flow
 from ivrnode.sip.message import Request
-from ivrnode.sip.registrar import Registrar
+from ivrnode.sip.registrar import Binding, Registrar
 from ivrnode.tenancy.store import TenantStore
 
 Answer = tuple[int, str, tuple[tuple[str, str], ...]]
@@ -26,6 +26,10 @@ class RegistrationDesk:
         except RefusedError as refused:
             return refused.status, refused.reason, refused.headers
 
+    def bindings(self, account: str, domain: str, now: float) -> list[Binding]:
+        """Where the account's phones are now."""
+        return self._registrar.bindings(_aor(account, domain), now)
+
     def flow_closed(self, flow: Flow) -> None:
         self._registrar.flow_closed(flow)
 
@@ -41,7 +45,7 @@ class RegistrationDesk:
         account = authenticate(self._digest, request, tenant, flow, now)
         if account.name != uri.plain_user:
             raise RefusedError(403, f"Account {account.name} may not register {uri.plain_user}")
-        aor = f"{account.name}@{tenant.domain}"
+        aor = _aor(account.name, tenant.domain)
         status, reason, headers = self._registrar.process(request, aor, flow, now)
         count = len(self._registrar.bindings(aor, now))
         self._log.write(
@@ -51,3 +55,7 @@ class RegistrationDesk:
             tenant=tenant.domain,
         )
         return status, reason, tuple(headers)
+
+
+def _aor(account: str, domain: str) -> str:
+    return f"{account}@{domain}"

@@ -1,0 +1,119 @@
+"""Connects callers with somebody else: the services `transfer` and `dial`, the fallback, other nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ivrnode.errors import ScriptError
+from ivrnode.pbx.arguments import Arguments
+from ivrnode.pbx.assignment import Assignment
+from ivrnode.pbx.call import Call, Service, State
+from ivrnode.pbx.dial import Dial
+from ivrnode.pbx.directory import Directory
+from ivrnode.pbx.exchange import Exchange
+from ivrnode.pbx.refusal import RefusedError
+from ivrnode.pbx.sip_party import SipParty
+from ivrnode.pbx.transfer import Transfer
+from ivrnode.script import ops
+from ivrnode.script.messages import Request
+from ivrnode.tenancy.tenant import Account, IvrNode
+
+if TYPE_CHECKING:
+    from ivrnode.pbx.house import House
+    from ivrnode.pbx.reception import Reception
+
+RING_SECONDS = 30.0
+MOST_NODES = 10
+"""That one caller is handed to, one after the other: two nodes could do it for ever."""
+
+Adopt = Callable[[Assignment, SipParty, float], Call]
+
+
+class Switchboard:
+    """`adopt` makes a call of a far end that talks already."""
+
+    def __init__(
+        self, house: House, exchange: Exchange, directory: Directory, reception: Reception, adopt: Adopt
+    ) -> None:
+        self.agenda, self.exchange, self.directory = house.agenda, exchange, directory
+        self._quotas, self._reception, self._adopt = house.quotas, reception, adopt
+        self.services: dict[str, Service] = {
+            "transfer": self._transfer,
+            "dial": self._dial,
+            "dial.hangup": self._hang_up_dial,
+        }
+
+    def fall_back(self, call: Call, now: float) -> bool:
+        """The script cannot go on: send its caller to the node's fallback. False: there is none, or it may not be."""
+        dest = call.node.fallback
+        if not dest:
+            return False
+        try:
+            found = self._find(call, dest, "transfers", now)
+        except RefusedError as refused:
+            call.write("APP", 2, f"fallback {dest}: {refused.reason}")
+            return False
+        Transfer(self, call, 0, dest, RING_SECONDS).begin(found, now, is_drained=False)
+        return True
+
+    def assign(self, call: Call, node: IvrNode) -> Assignment:
+        """What the call is about when its caller goes on to `node`. Raises RefusedError."""
+        return self._reception.reassign(call.assignment, node)
+
+    def hand_over(self, call: Call, assignment: Assignment, now: float) -> None:
+        """The caller of `call`, which is done with him, gets another script."""
+        self._adopt(assignment, call.party, now)
+        call.lose_caller(now)
+
+    def _transfer(self, call: Call, request: Request, now: float) -> None:
+        dest = ""
+        try:
+            arguments = Arguments(request.arguments)
+            dest = arguments.line("dest", most=ops.MAX_NUMBER)
+            is_drained = arguments.flag("drain")
+            timeout = arguments.number("timeout", RING_SECONDS, ops.LEAST_RING, ops.MOST_RING)
+            found = self._find(call, dest, "transfers", now)
+        except ScriptError as error:
+            call.reply(request.request, error=f"transfer: {error}")
+        except RefusedError as refused:
+            call.write("SCRIPT", 2, f"transfer to {dest}: {refused.reason}")
+            answer = {"ok": False, "dest": dest, "code": refused.status, "reason": refused.reason, "method": "bridge"}
+            call.reply(request.request, answer)
+        else:
+            Transfer(self, call, request.request, dest, timeout).begin(found, now, is_drained=is_drained)
+
+    def _dial(self, call: Call, request: Request, now: float) -> None:
+        dest = ""
+        try:
+            arguments = Arguments(request.arguments)
+            dest = arguments.line("dest", most=ops.MAX_NUMBER)
+            timeout = arguments.number("timeout", RING_SECONDS, ops.LEAST_RING, ops.MOST_RING)
+            found = self._find(call, dest, "dials", now)
+            if not isinstance(found, Account):
+                raise RefusedError(501, f"{dest} is a node: it can be transferred to, not dialled")
+        except ScriptError as error:
+            call.reply(request.request, error=f"dial: {error}")
+        except RefusedError as refused:
+            call.write("SCRIPT", 2, f"dial {dest}: {refused.reason}")
+            call.reply(request.request, {"ok": False, "code": refused.status, "reason": refused.reason})
+        else:
+            Dial(self, call, request.request, dest, timeout).begin(found, now)
+
+    def _hang_up_dial(self, call: Call, request: Request, now: float) -> None:
+        connection = call.connection
+        if isinstance(connection, Dial) and connection.request == request.arguments.get("dial"):
+            connection.hangup(now)
+
+    def _find(self, call: Call, dest: str, what: str, now: float) -> IvrNode | Account:
+        """Raises RefusedError."""
+        if call.state is not State.ANSWERED:
+            raise RefusedError(0, "the call is over")
+        if call.connection is not None:
+            raise RefusedError(491, "the caller is being connected already")
+        found = self.directory.find(call.tenant, call.node, dest)
+        if isinstance(found, IvrNode) and call.assignment.hops >= MOST_NODES:
+            raise RefusedError(483, f"{MOST_NODES} nodes in one call are the most")
+        if refusal := self._quotas.take(call.tenant, what, 1, now, call.id):
+            raise RefusedError(0, refusal)
+        return found
