@@ -32,7 +32,8 @@ from ivrnode.script.messages import Action, Boot, Event, HungUp, Ready
 _TICK = 0.02
 _POOL = 4
 _LIMITS = Limits()
-_RECEIVE = 256 * 1024
+# What a worker may say in its turn, so that one that floods does not hold up the others; a long frame comes in one go.
+_SHARE, _RECEIVE = 4 * 1024, 256 * 1024
 # The range that systemd keeps for users without a name; below 65536 it also exists in most containers.
 _FIRST_UID, _UIDS = 61184, 4336
 _CPU_CLOCK = 2  # CPUCLOCK_SCHED in a clock id made from a process number, see clock_getcpuclockid(3)
@@ -238,7 +239,7 @@ class ScriptWorkers:
     def _read(self, worker: _Worker) -> bool:
         """Take what has come. False: nothing more will."""
         try:
-            size = worker.sock.recv_into(self._buffer)
+            size = worker.sock.recv_into(self._buffer, max(_SHARE, min(worker.host.missing, _RECEIVE)))
         except BlockingIOError:
             return False
         except OSError:

@@ -34,6 +34,14 @@ class FrameParser:
         self._limit = limit
         self._rest = bytearray()
 
+    @property
+    def missing(self) -> int:
+        """Bytes that the unfinished frame still needs, as far as is known."""
+        if len(self._rest) < ops.HEADER.size:
+            return 0
+        length: int = ops.HEADER.unpack_from(self._rest)[0]
+        return ops.HEADER.size + length - len(self._rest)
+
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[tuple[int, int, Payload]]:
         """Yield (op, id, payload) of every frame that is whole. A payload is valid until the next step only.
 

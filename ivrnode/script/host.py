@@ -42,6 +42,11 @@ class ScriptHost:
         self._sockets: set[int] = set()
 
     @property
+    def missing(self) -> int:
+        """Bytes that would end the frame that has begun to come."""
+        return self._parser.missing
+
+    @property
     def oldest(self) -> int:
         """The number of the event that the script is at (0: it is idle), for the watchdog."""
         return self._handled + 1 if self._handled < self._sent else 0

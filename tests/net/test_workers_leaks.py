@@ -1,0 +1,102 @@
+"""What is left behind: no process, no descriptor, no memory, however many scripts came and went."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+from collections import Counter
+
+import pytest
+
+from ivrnode.script import messages as m
+from ivrnode.script.limits import Limits
+from script.processes import children, descriptors, gone, proportional, resident, until
+from script.stage import Stage, open_stage
+
+GROWTH = 512  # kB, far less than one worker
+ECHO = "call.dtmf(lambda digit: print(digit))"
+
+
+async def begin_and_end(stage: Stage, count: int) -> None:
+    """Ten at once, half of them killed."""
+    for _ in range(count // 10):
+        scripts = [stage.run("call.say('x')") for _ in range(10)]
+        for number, script in enumerate(scripts):
+            await script.until(lambda s=script: s.all(m.Wait))
+            if number % 2:
+                stage.workers.kill(script.call, "")
+                await script.ended()
+            else:
+                await script.hang_up()
+        stage.scripts.clear()  # the stage's own memory
+
+
+async def settle(stage: Stage) -> None:
+    """The pool is full and ready, nothing is on its way."""
+    workers = stage.workers
+    await until(lambda: len(workers._pool) == 4 and all(worker.host.is_ready for worker in workers._pool))
+    await until(lambda: len(workers._workers) == 4)
+
+
+def objects() -> Counter[str]:
+    """How many there are of each of our own kinds in the core."""
+    gc.collect()
+    return Counter(type(one).__name__ for one in gc.get_objects() if type(one).__module__.startswith("ivrnode."))
+
+
+@pytest.mark.parametrize("count", [150, pytest.param(2000, marks=pytest.mark.slow)])
+async def test_starts_and_ends_leave_nothing_behind(count: int) -> None:
+    async with open_stage() as stage:
+        zygote = stage.workers._zygote.pid
+        await begin_and_end(stage, 50)
+        await settle(stage)
+        before = descriptors(os.getpid()), descriptors(zygote), objects()
+        sizes = resident(os.getpid()), resident(zygote)
+        await begin_and_end(stage, count)
+        await settle(stage)
+        assert (descriptors(os.getpid()), descriptors(zygote), objects()) == before
+        assert resident(zygote) - sizes[1] < GROWTH
+        assert resident(os.getpid()) - sizes[0] < 4 * GROWTH  # the tests' own process is no zygote
+        assert sorted(children(zygote)) == sorted(worker.pid for worker in stage.workers._workers.values())
+        assert len(stage.workers._uids) <= 4
+
+
+@pytest.mark.parametrize("count", [3_000, pytest.param(30_000, marks=pytest.mark.slow)])
+async def test_many_events_in_one_call_leave_its_memory_flat(count: int) -> None:
+    async with open_stage(limits=Limits(frames_rate=100_000, bytes_rate=1 << 30)) as stage:
+        script = await stage.play("""
+ws = Websocket("ws://h"); ws.connect()
+ws.on("open", lambda: call.stream(callback=lambda audio: ws.send({"type": "x", "audio": toBase64String(audio)})))
+""")
+        script.send(m.SocketOpened(1, ""))
+        pid = stage.workers._calls[script.call].pid
+        size = proportional if os.getuid() == 0 else resident
+        sizes = []
+        for _ in range(count // 100):
+            script.send(*[m.AudioHeard(b"\xff" * 480)] * 100)
+            await script.idle()
+            script.actions = script.actions[-1:]
+            sizes.append(size(pid))
+        assert sizes[-1] - sizes[10] < 128, sizes  # kB
+
+
+async def test_a_dead_zygote_ends_fifty_calls_cleanly_and_the_next_one_works() -> None:
+    async with open_stage() as stage:
+        await settle(stage)
+        before = descriptors(os.getpid())
+        scripts = [await stage.play(ECHO) for _ in range(50)]
+        scripts.append(stage.run("while True: pass"))
+        await until(lambda: all(worker.pid for worker in stage.workers._workers.values()))
+        pids = [worker.pid for worker in stage.workers._workers.values()]
+        os.kill(stage.workers._zygote.pid, signal.SIGKILL)
+        ends = await asyncio.gather(*(script.ended() for script in scripts))
+        assert {(end.reason, end.is_fault) for end in ends} == {("crashed", False)}
+        assert len(stage.ended) == 51
+        await gone(pids)
+        again = await stage.play("print('again')")
+        assert again.lines == ["again"]
+        await again.hang_up()
+        await settle(stage)
+        assert descriptors(os.getpid()) == before
