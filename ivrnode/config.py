@@ -170,6 +170,14 @@ class Speech:
         return self.cache_mb * MIB
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recordings:
+    """`folder`: what scripts record, a folder for each tenant. `keep_days`: older ones are deleted; 0 = none is."""
+
+    folder: Path = Path("var/recordings")
+    keep_days: int = option(30, low=0, high=36_500)
+
+
 def _endpoint(value: object) -> tuple[str, int] | None:
     message = 'an address of this machine with a port, as in "127.0.0.1:8080", or "" for none'
     match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*):(\d{1,5})", value) if isinstance(value, str) else None
@@ -215,6 +223,7 @@ class ConfigFile:
     scripts: Scripts
     log: LogSettings
     speech: Speech
+    recordings: Recordings
     web: Web
     mail: MailServer
     sms: SmsGateway
@@ -233,6 +242,7 @@ class Config:
     scripts: Scripts
     log: LogSettings
     speech: Speech
+    recordings: Recordings
     web: Web
     mail: MailServer
     sms: SmsGateway
@@ -272,6 +282,7 @@ class Config:
             web=file.web,
             mail=file.mail,
             sms=file.sms,
+            recordings=file.recordings,
             control=file.control,
             settings=file.settings,
             secrets=secrets,

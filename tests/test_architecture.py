@@ -49,7 +49,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "aiohttp": ("net/http_client.py", "net/web_hooks.py"),
     "aiortc": ("net/webrtc.py",),
     "aiosmtplib": ("net/mail.py",),
-    "av": ("audio/codecs.py", "audio/resample.py"),
+    "av": ("audio/codecs.py", "audio/resample.py", "audio/sound_file.py"),
     "click": ("cli.py", "commands/*.py", "realtime/command.py"),
     "orjson": ("script/frames.py", "pbx/frame_text.py", "net/media_frames.py", "net/speech_*.py"),
     "py_nanotts": ("net/speech_engine.py",),

@@ -38,6 +38,10 @@ def pcm_frame(pcm: bytes, rate: int) -> AudioFrame:
     return frame
 
 
+def frame_bytes(frame: AudioFrame) -> bytes:
+    """pcm16 mono. A plane may be longer than its samples: FFmpeg aligns it."""
+    return bytes(frame.planes[0])[: 2 * frame.samples]
+
+
 def _samples(frames: list[AudioFrame]) -> bytes:
-    # A plane may be longer than its samples: FFmpeg aligns it.
-    return b"".join(bytes(frame.planes[0])[: 2 * frame.samples] for frame in frames)
+    return b"".join(map(frame_bytes, frames))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ivrnode.tenancy.tenant import IvrNode
 
 GOOD, NOTE, WRONG = "ok", "note", "WRONG"
-LATER = ("fallback", "transfer_to", "rec")
+LATER = ("fallback", "transfer_to")
 """Keys of a node that wait for what comes later: transfers and recording."""
 Finding = tuple[str, str]
 """One of the marks above, and what was found."""

@@ -33,12 +33,16 @@ from ivrnode.net.log_sinks import log_operations
 from ivrnode.net.mail import MailSender
 from ivrnode.net.media import InLoopMedia, MediaPort, ProcessMedia
 from ivrnode.net.outbound_policy import OutboundPolicy
+from ivrnode.net.recordings import Recordings, recording_operations
+from ivrnode.net.sounds import SoundError, Sounds
 from ivrnode.net.speech import Speech, SpeechError
 from ivrnode.net.workers import ScriptWorkers
 from ivrnode.pbx.core import Core
+from ivrnode.pbx.effects import RecordingFile
 from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
 from ivrnode.pbx.mail import Mail
 from ivrnode.pbx.operations import call_operations
+from ivrnode.pbx.prompt import Prompt
 from ivrnode.pbx.reception import Reception
 from ivrnode.pbx.registration_desk import RegistrationDesk
 from ivrnode.pbx.services import offer_services
@@ -55,6 +59,7 @@ T = TypeVar("T")
 TICK = 0.02
 LEAVE_SECONDS = 7.0
 LATE_MS = 20.0
+PIECE_SECONDS = 10
 EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
@@ -88,7 +93,7 @@ class Runtime:
         self.listening: list[tuple[str, str, int]] = []
         self._call_logs = CallLogs()
         operations = call_operations(self.core, time.monotonic) | log_operations(log)
-        operations |= call_log_operations(self._call_logs)
+        operations |= call_log_operations(self._call_logs) | recording_operations(self.world.recordings.store)
         self._control = ControlServer(config.control.socket, operations)
         self._ticker: asyncio.Task[None] | None = None
         self._is_empty = asyncio.Event()
@@ -173,6 +178,8 @@ class World:
         self._sockets = WebsocketClients(policy, self)
         self._http, self._operators_http = HttpClient(policy), HttpClient(OutboundPolicy(EVERYWHERE))
         self._speech = Speech(config.speech.cache, config.speech.cache_bytes, log=log)
+        self._sounds = Sounds(config.tenants, self._http.fetch)
+        self.recordings = Recordings(config.recordings.folder, config.recordings.keep_days)
         password = config.secrets.get(config.mail.secret)
         self._mail = MailSender(config.mail, password.value if password is not None else "")
         self._jobs: dict[tuple[str, int], asyncio.Task[None]] = {}
@@ -184,6 +191,7 @@ class World:
         return self._media.pid if isinstance(self._media, ProcessMedia) else None
 
     async def start(self) -> None:
+        self.recordings.start()
         await asyncio.gather(self._media.start(), self._workers.start(), self._speech.start())
 
     async def close(self) -> None:
@@ -193,6 +201,7 @@ class World:
         await self._sockets.stop()
         await asyncio.gather(self._http.close(), self._operators_http.close())
         await asyncio.gather(self._media.close(), self._workers.close(), self._speech.close())
+        await asyncio.gather(self._sounds.close(), self.recordings.close())
 
     def tick(self) -> None:
         self._sockets.tick()
@@ -227,7 +236,10 @@ class World:
         self._sockets.close((call, socket), code, reason)
 
     def speak(self, call: str, item: int, text: str, lang: str, voice: str, tenant: str) -> None:
-        job = asyncio.get_running_loop().create_task(self._speak(call, item, text, lang, voice, tenant))
+        self._sound(call, item, self._speak(call, item, text, lang, voice, tenant))
+
+    def _sound(self, call: str, item: int, work: Coroutine[Any, Any, None]) -> None:
+        job = asyncio.get_running_loop().create_task(work)
         self._jobs[call, item] = job
         job.add_done_callback(lambda _: self._jobs.pop((call, item), None))
 
@@ -258,6 +270,23 @@ class World:
             self.core.spoken(call, item, b"", 8000, is_last=True)
         except SpeechError as error:
             self.core.speech_failed(call, item, str(error))
+
+    def load(self, call: str, item: int, source: Prompt | HttpRequest) -> None:
+        self._sound(call, item, self._load(call, item, source))
+
+    async def _load(self, call: str, item: int, source: Prompt | HttpRequest) -> None:
+        try:
+            pcm, rate = await self._sounds.read(source)
+        except SoundError as error:
+            self.core.speech_failed(call, item, str(error))
+            return
+        piece = 2 * rate * PIECE_SECONDS
+        for start in range(0, len(pcm), piece):
+            self.core.spoken(call, item, pcm[start : start + piece], rate, is_last=start + piece >= len(pcm))
+            await asyncio.sleep(TICK)  # other calls have commands for the media process, too
+
+    def record(self, recording: str, tenant: str, channels: int, failed: Callable[[str], None]) -> RecordingFile:
+        return self.recordings.open(recording, tenant, channels, failed)
 
     # What comes back.
 

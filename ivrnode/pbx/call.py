@@ -9,7 +9,6 @@ What the caller hears is `Sound`'s business, the script's sockets are `Sockets`'
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -20,6 +19,7 @@ from ivrnode.media import messages as media
 from ivrnode.pbx import breaker, fallback
 from ivrnode.pbx.call_text import statistics, summary
 from ivrnode.pbx.exchange import SessionEvent
+from ivrnode.pbx.hearing import Hearing
 from ivrnode.pbx.house import House
 from ivrnode.pbx.masks import Masks
 from ivrnode.pbx.sip_party import SipParty, info_digit
@@ -36,7 +36,6 @@ SOCKET_GRACE = 1.0
 MOST_DRAIN = 30.0
 MOST_CLOSING = 1.0
 NO_AUDIO_SECONDS = 60
-EARLY_DIGITS = 64
 APOLOGY, TONE = 1 << 30, (1 << 30) + 1
 
 
@@ -82,14 +81,14 @@ class Call:
         self._effects, self._agenda, self._log = house.effects, house.agenda, house.log
         self._on_gone = on_gone
         self._lang = facts.lang
-        self._digits: deque[str] = deque(maxlen=EARLY_DIGITS)
-        self._is_listening = self._is_streaming = self._is_draining = self._is_giving_up = False
+        self._is_draining = self._is_giving_up = False
         self._has_script = self._is_muted = False
         self._services = services
         self._requests: set[int] = set()
         self._boot: script.Boot | None = None
         self.secrets, self.masks = assignment.secrets, Masks(house.log)
         self.sound = Sound(self.id, party.leg, self.tenant, self._effects, self._tell)
+        self.hearing = Hearing(party.leg, self._effects, self._tell, self.write)
         self.sockets = Sockets(self.id, self.tenant, house, self.secrets, self.masks, self._tell)
 
     # The leg of media.
@@ -105,7 +104,9 @@ class Call:
             case media.Drained():
                 self._tell(script.QueueDrained())
             case media.Digit():
-                self._digit(event.digit)
+                self.hearing.digit(event.digit)
+            case media.Speech() | media.Withheld() | media.Recorded():
+                self.hearing.told(event, now)
             case media.Opened():
                 self._opened(event, now)
             case media.OpenFailed():
@@ -151,13 +152,6 @@ class Call:
         elif self._is_draining and not self.sound.has_items:
             self.end("script", now)
 
-    def _digit(self, digit: str) -> None:
-        self.write("APP", 6, f"key {digit}")
-        if self._is_listening:
-            self._tell(script.DigitPressed(digit))
-        else:
-            self._digits.append(digit)
-
     def _no_rtp(self, seconds: int, now: float) -> None:
         self.write("MEDIA", 3, f"no RTP for {seconds} s")
         if seconds >= NO_AUDIO_SECONDS:
@@ -173,7 +167,7 @@ class Call:
                 self._reoffered(event.offer, now)
             case sip.InfoReceived():
                 if digit := info_digit(event.content_type, event.body):
-                    self._digit(digit)
+                    self.hearing.digit(digit)
             case sip.Ended():
                 self.end("caller" if event.reason in ("bye", "cancel") else "error", now)
 
@@ -216,9 +210,9 @@ class Call:
             case script.Request():
                 self._request(action, now)
             case script.Stream():
-                self._stream(action)
+                self.hearing.stream(action)
             case script.ListenDigits():
-                self._listen(action.is_on)
+                self.hearing.listen(action.is_on)
             case script.SetLang():
                 self._lang = action.lang
             case script.Hangup():
@@ -276,22 +270,20 @@ class Call:
     def _say(self, action: script.Say, now: float) -> None:
         self.write("APP", 6, f"says ({action.lang}): {action.text}")
         self.sound.say(action, self.node.voices.get(action.lang, ""))
+        self._await_sound(action.item, now)
 
+    def expect(self, item: int, tag: str, is_background: bool, now: float) -> bool:
+        """As `Sound.expect`, and not for ever."""
+        is_open = self.sound.expect(item, tag, is_background)
+        self._await_sound(item, now)
+        return is_open
+
+    def _await_sound(self, item: int, now: float) -> None:
         def give_up_waiting(_: float) -> None:
-            if self.sound.is_silent(action.item):
-                self.sound.speech_failed(action.item, f"no sound within {SPEECH_TIMEOUT:.0f} s")
+            if self.sound.is_silent(item):
+                self.sound.speech_failed(item, f"no sound within {SPEECH_TIMEOUT:.0f} s")
 
-        self._agenda.set((self.id, "speech", action.item), now + SPEECH_TIMEOUT, give_up_waiting)
-
-    def _stream(self, action: script.Stream) -> None:
-        self._is_streaming = bool(action.codec)
-        if self.state is State.ANSWERED:
-            self._effects.media(media.Stream(self.party.leg, action.codec, action.rate, action.interval_ms))
-
-    def _listen(self, is_on: bool) -> None:
-        self._is_listening = is_on
-        while is_on and self._digits:
-            self._tell(script.DigitPressed(self._digits.popleft()))
+        self._agenda.set((self.id, "speech", item), now + SPEECH_TIMEOUT, give_up_waiting)
 
     def _hangup(self, action: script.Hangup, now: float) -> None:
         if action.is_drained and self.sound.has_items:
@@ -336,8 +328,8 @@ class Call:
         self._tell(event)
 
     def _is_idle(self) -> bool:
-        is_quiet = self.sound.is_empty and self.sockets.is_empty and not self._requests
-        return is_quiet and not (self._is_streaming or self._is_listening or self._is_draining)
+        is_quiet = self.sound.is_empty and self.hearing.is_idle and self.sockets.is_empty
+        return is_quiet and not (self._requests or self._is_draining)
 
     def _tell(self, event: script.Event) -> None:
         if self._has_script:
@@ -375,6 +367,7 @@ class Call:
             return
         self._agenda.set((self.id, "closing"), None)
         self.sound.close()
+        self.hearing.close()
         if not self._has_script:
             self._leave(now)
             return

@@ -6,14 +6,25 @@ function that was handed over with it, later and never from within.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from ivrnode.media.messages import Command
 from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
 from ivrnode.pbx.mail import Mail
+from ivrnode.pbx.prompt import Prompt
 from ivrnode.script.messages import Boot, Event, OpenSocket
 from ivrnode.sip.flow import Flow
+
+
+class RecordingFile(Protocol):
+    """Where a recording goes. Neither blocks nor raises."""
+
+    def write(self, heard: bytes, said: bytes) -> None:
+        """pcm16 at 8000 Hz, as much of one as of the other."""
+
+    def close(self, facts: Mapping[str, Any]) -> None:
+        """No more will come; `facts` are JSON."""
 
 
 class Effects(Protocol):
@@ -44,7 +55,13 @@ class Effects(Protocol):
         """Turn text into sound; it comes to `Core.spoken`, sentence by sentence, or `Core.speech_failed`."""
 
     def hush(self, call: str, item: int) -> None:
-        """The sound of `speak` is no longer wanted."""
+        """The sound of `speak` or `load` is no longer wanted."""
+
+    def load(self, call: str, item: int, source: Prompt | HttpRequest) -> None:
+        """Read a file of sound; it comes to `Core.spoken`, piece by piece, or `Core.speech_failed`."""
+
+    def record(self, recording: str, tenant: str, channels: int, failed: Callable[[str], None]) -> RecordingFile:
+        """A new file for a recording. `failed(error)`, once: nothing of what comes can be kept."""
 
     def fetch(self, request: HttpRequest, done: Callable[[HttpResponse, float], None]) -> Callable[[], object]:
         """Ask a web server: `done(answer, now)`, once. What is given back calls it off; harmless after that."""

@@ -107,4 +107,5 @@ def _facts(call: str, tenant: Tenant, node: IvrNode, request: Request) -> Facts:
         node=node.extension,
         from_uri=str(caller),
         to_uri=str(request.to),
+        may_record=node.rec,
     )

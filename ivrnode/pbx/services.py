@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ivrnode.pbx.core import Core
+from ivrnode.pbx.hearing import watch_speech
 from ivrnode.pbx.http_service import HttpService
 from ivrnode.pbx.mail_service import MailService
+from ivrnode.pbx.recording import RecordingService
 from ivrnode.pbx.sms_service import SmsService
+from ivrnode.pbx.sound_source import PlayService
 from ivrnode.tenancy.gateways import MailServer, SmsGateway
 from ivrnode.tenancy.secrets import Secret
 
@@ -24,3 +27,6 @@ def offer_services(
     core.on_gone.append(http.forget)
     core.services["email"] = MailService(core.house, mail)
     core.services["sms"] = SmsService(core.house, sms, secrets or {})
+    core.services["play"] = PlayService(core.house)
+    core.services |= RecordingService(core.house).services
+    core.services["speech"] = watch_speech

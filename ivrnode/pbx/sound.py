@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ivrnode.media import messages as media
 from ivrnode.pbx.effects import Effects
@@ -21,12 +22,14 @@ Tell = Callable[[script.Event], None]
 
 
 class Sound:
-    """The playout of one call as its script sees it. Items are the script's ints; the fallback's start at 1 << 30."""
+    """The playout of one call as its script sees it. Items are the script's ints; the fallback's start at 1 << 30.
+    Nobody waits for what plays behind the queue."""
 
     def __init__(self, call: str, leg: int, tenant: str, effects: Effects, tell: Tell) -> None:
         self._call, self._leg, self._tenant = call, leg, tenant
         self._effects, self._tell = effects, tell
         self._waiting: set[int] = set()
+        self._behind: set[int] = set()
         self._speaking: dict[int, bool] = {}
         self._questions: set[int] = set()
         self.is_closed = False
@@ -47,18 +50,27 @@ class Sound:
     def say(self, action: script.Say, voice: str) -> None:
         if self._refuse_after_end(action.item):
             return
-        self._waiting.add(action.item)
-        is_empty = not action.text.strip()
-        self._play(action.item, b"", 8000, is_last=is_empty, tag=action.tag)
-        if not is_empty:
-            self._speaking[action.item] = False
+        if not action.text.strip():
+            self._add(action.item, action.is_background)
+            self._play(action.item, b"", 8000, is_last=True, tag=action.tag)
+        elif self.expect(action.item, action.tag, action.is_background):
             self._effects.speak(self._call, action.item, action.text, action.lang, action.voice or voice, self._tenant)
+
+    def expect(self, item: int, tag: str, is_background: bool) -> bool:
+        """The item takes its place; its sound is still to come. False: the call is over."""
+        if self._refuse_after_end(item):
+            return False
+        self._add(item, is_background)
+        self._speaking[item] = False
+        self._play(item, b"", 8000, is_last=False, tag=tag)
+        return True
 
     def play(self, action: script.Play) -> None:
         if self._refuse_after_end(action.item):
             return
-        self._waiting.add(action.item)
-        self._effects.media(media.Play(self._leg, action.item, action.codec, action.rate, action.audio, tag=action.tag))
+        self._add(action.item, action.is_background)
+        command = media.Play(self._leg, action.item, action.codec, action.rate, action.audio, tag=action.tag)
+        self._effects.media(replace(command, is_background=True) if action.is_background else command)
 
     def ask(self, action: script.Ask) -> None:
         """`mute` and `stop` also end the speech that is still to come, before the engine hears of it."""
@@ -88,6 +100,7 @@ class Sound:
 
     def item_done(self, event: media.ItemDone) -> None:
         self._waiting.discard(event.item)
+        self._behind.discard(event.item)
         self._hush(event.item)
         self._tell(script.PlaybackDone(event.item, event.played_ms, event.is_stopped, event.error))
 
@@ -112,18 +125,23 @@ class Sound:
         for request in sorted(self._questions):
             self._tell(script.Result(request, 0))
         self._questions.clear()
-        for item in sorted(self._waiting):
+        for item in sorted(self._waiting | self._behind):
             self._tell(script.PlaybackDone(item, 0, True, ""))
         self._waiting.clear()
+        self._behind.clear()
 
     def _refuse_after_end(self, item: int) -> bool:
         if self.is_closed:
             self._tell(script.PlaybackDone(item, 0, True, ""))
         return self.is_closed
 
+    def _add(self, item: int, is_background: bool) -> None:
+        (self._behind if is_background else self._waiting).add(item)
+
     def _hush(self, item: int) -> None:
         if self._speaking.pop(item, None) is not None:
             self._effects.hush(self._call, item)
 
     def _play(self, item: int, pcm: bytes, rate: int, *, is_last: bool, tag: str = "") -> None:
-        self._effects.media(media.Play(self._leg, item, "pcm16", rate, pcm, is_last=is_last, tag=tag))
+        is_behind = item in self._behind
+        self._effects.media(media.Play(self._leg, item, "pcm16", rate, pcm, is_last, tag, is_behind))

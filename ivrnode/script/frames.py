@@ -127,19 +127,19 @@ def _ready(number: int, payload: Payload) -> m.Action:
 
 
 def _say(number: int, payload: Payload) -> m.Action:
-    text, lang, voice, tag = _fields(payload, text=str, lang=str, voice=str, tag=str)
+    text, lang, voice, tag, background = _fields(payload, text=str, lang=str, voice=str, tag=str, background=bool)
     if len(text) > ops.MAX_TEXT or max(len(lang), len(voice), len(tag)) > ops.MAX_TAG:
         raise ValueError("too long")
-    return m.Say(number, text, lang, voice, tag)
+    return m.Say(number, text, lang, voice, tag, background)
 
 
 def _play(number: int, payload: Payload) -> m.Action:
-    codec, rate, tag_length = ops.PLAY_HEAD.unpack_from(payload)
+    codec, rate, is_background, tag_length = ops.PLAY_HEAD.unpack_from(payload)
     start = ops.PLAY_HEAD.size + tag_length
     if rate not in ops.RATES or start > len(payload) or len(payload) - start > ops.MAX_MESSAGE:
         raise ValueError("bad rate or length")
     tag = str(payload[ops.PLAY_HEAD.size : start], "utf-8") if tag_length else ""
-    return m.Play(number, ops.CODECS[codec], rate, bytes(payload[start:]), tag)
+    return m.Play(number, ops.CODECS[codec], rate, bytes(payload[start:]), tag, is_background)
 
 
 def _ask(number: int, payload: Payload) -> m.Action:
@@ -150,10 +150,14 @@ def _ask(number: int, payload: Payload) -> m.Action:
 
 
 def _stream(number: int, payload: Payload) -> m.Action:
-    codec, rate, interval_ms = _fields(payload, codec=str, rate=int, interval_ms=int)
+    codec, rate, interval_ms, pre_roll_ms, hang_over_ms = _fields(
+        payload, codec=str, rate=int, interval_ms=int, pre_roll_ms=int, hang_over_ms=int
+    )
     if codec not in ("", *ops.CODECS) or rate not in ops.RATES or interval_ms not in range(20, 1001, 20):
         raise ValueError("bad stream")
-    return m.Stream(codec, rate, interval_ms)
+    if not (0 <= pre_roll_ms <= ops.MAX_GATE_MS and 0 <= hang_over_ms <= ops.MAX_GATE_MS):
+        raise ValueError("bad gate")
+    return m.Stream(codec, rate, interval_ms, pre_roll_ms, hang_over_ms)
 
 
 def _lang(number: int, payload: Payload) -> m.Action:

@@ -25,6 +25,7 @@ class Facts:
     node: str
     from_uri: str = ""
     to_uri: str = ""
+    may_record: bool = False
 
 
 # Events: what happened, told to the script.
@@ -194,6 +195,7 @@ class Say:
     lang: str
     voice: str = ""
     tag: str = ""
+    is_background: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,7 @@ class Play:
     rate: int
     audio: bytes
     tag: str = ""
+    is_background: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +220,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """codec "" stops."""
+    """codec "" stops. `hang_over_ms` above 0: only speech is wanted, with so much after it and `pre_roll_ms` before."""
 
     codec: str
     rate: int = 8000
     interval_ms: int = 60
+    pre_roll_ms: int = 0
+    hang_over_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,10 @@ CLOCK = 17  # CLOCK_BODY
 
 # To the core.
 READY = 64
-SAY = 65  # id = item, JSON {text, lang, voice, tag}
+SAY = 65  # id = item, JSON {text, lang, voice, tag, background}
 PLAY = 66  # id = item, PLAY_HEAD, tag, audio
 ASK = 67  # id = request, JSON {what, key}
-STREAM = 68  # JSON {codec, rate, interval_ms}
+STREAM = 68  # JSON {codec, rate, interval_ms, pre_roll_ms, hang_over_ms}
 LISTEN = 69  # one byte: digits on or off
 LANG = 70  # two letters
 HANGUP = 71  # one byte: when drained
@@ -55,7 +55,7 @@ REQUEST = 81  # id = request, BODY_HEAD, JSON {what, arguments}, body
 PLAYED_HEAD = struct.Struct("<I?")  # played_ms, is_stopped
 SENT = struct.Struct("<Q")  # bytes
 CLOSE_HEAD = struct.Struct("<H")  # code
-PLAY_HEAD = struct.Struct("<BIB")  # index in CODECS, rate, length of the tag in bytes
+PLAY_HEAD = struct.Struct("<BI?B")  # index in CODECS, rate, behind the queue, length of the tag in bytes
 BODY_HEAD = struct.Struct("<I")  # length of the JSON
 CLOCK_BODY = struct.Struct("<d")  # seconds
 WAIT_BODY = struct.Struct("<dI")  # seconds (below 0: no timer), unfinished tasks
@@ -67,6 +67,7 @@ MAX_MESSAGE = 2 * 1024 * 1024  # one WebSocket message, one play
 MAX_FRAME = MAX_MESSAGE + 1024  # room for what stands before it
 MAX_TEXT = 5000  # characters of one say
 MAX_TAG = 255  # bytes
+MAX_GATE_MS = 10_000  # of a stream's gate: pre-roll, hang-over
 MAX_SOCKETS = 4
 MAX_HTTP = 8  # web requests of a call at once
 MAX_HEADERS = 64

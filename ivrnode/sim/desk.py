@@ -66,7 +66,7 @@ class Desk:
         for category, level in LEVELS.items():
             self.log.set_level(category, level)
         self.log.add_sink(self.witness.written)
-        self.world = World(studio, self.network, web, self.witness)
+        self.world = World(studio, self.network, web, self.witness, folder)
         self.core = self.world.core = self.witness.core = self._core(folder)
         offer_services(self.core, MailServer(host="mail.invalid", sender="ivr@localhost.invalid"))
         self.network.join((NODE, SIP_PORT), self._sip_received)

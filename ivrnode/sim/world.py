@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ from typing import Any
 from ivrnode.media import messages as media
 from ivrnode.media.engine import Engine
 from ivrnode.net.clients import Key
+from ivrnode.net.sounds import SoundError, Sounds
 from ivrnode.net.speech import SpeechError
 from ivrnode.net.speech_text import sentences
 from ivrnode.pbx.core import Core
 from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
 from ivrnode.pbx.mail import Mail
+from ivrnode.pbx.prompt import Prompt
 from ivrnode.realtime.response import Sentence
 from ivrnode.script.end import ScriptEnd
 from ivrnode.script.messages import Action, Boot, Clock, Event, OpenSocket, Result
@@ -39,16 +41,27 @@ from ivrnode.sip.flow import Flow
 _OWN_QUESTIONS = 1 << 30  # request numbers that no script has: questions of the desk itself
 
 
+class Unkept:
+    """A recording's file that keeps nothing: on the desk the whole call is recorded anyhow."""
+
+    def write(self, heard: bytes, said: bytes) -> None:
+        pass
+
+    def close(self, facts: Mapping[str, Any]) -> None:
+        pass
+
+
 class World:
-    """`pbx.effects.Effects`, `net.clients.SocketListener` and what a studio tells."""
+    """`pbx.effects.Effects`, `net.clients.SocketListener` and what a studio tells. `tenants`: their folder."""
 
     core: Core
 
-    def __init__(self, studio: Studio, network: Network, web: Web, witness: Witness) -> None:
+    def __init__(self, studio: Studio, network: Network, web: Web, witness: Witness, tenants: Path) -> None:
         self._studio, self._network, self._witness, self._web = studio, network, witness, web
         self._clock = studio.clock
         self.engine = Engine(network.bind, random.Random(3550))
         self.sockets: SocketDoor = NoSockets(self)
+        self._sounds = Sounds(tenants, web.fetch)
         self._inbox: deque[Callable[[], None]] = deque()
         self._jobs: dict[Any, asyncio.Task[None]] = {}
         self._told: dict[str, float] = {}
@@ -83,6 +96,7 @@ class World:
         for job in self._jobs.values():
             job.cancel()
         await asyncio.gather(*self._jobs.values(), return_exceptions=True)
+        await self._sounds.close()
         await self.sockets.stop()
         await self._web.stop()
 
@@ -167,6 +181,12 @@ class World:
         if job := self._jobs.get((call, item)):
             job.cancel()
 
+    def load(self, call: str, item: int, source: Prompt | HttpRequest) -> None:
+        self._start((call, item), self._load(call, item, source))
+
+    def record(self, recording: str, tenant: str, channels: int, failed: Callable[[str], None]) -> Unkept:
+        return Unkept()
+
     def fetch(self, request: HttpRequest, done: Callable[[HttpResponse, float], None]) -> Callable[[], object]:
         async def fetch() -> None:
             response = await self._web.fetch(request)
@@ -187,6 +207,17 @@ class World:
         except SpeechError as error:
             reason = str(error)
             self._post(lambda: self.core.speech_failed(call, item, reason))
+
+    async def _load(self, call: str, item: int, source: Prompt | HttpRequest) -> None:
+        try:
+            pcm, rate = await self._sounds.read(source)
+        except SoundError as error:
+            reason = str(error)
+            self._post(lambda: self.core.speech_failed(call, item, reason))
+            return
+        piece = Piece.of(pcm, rate, "")
+        self._post(lambda: self._spoken(call, item, pcm, rate, piece))
+        self._post(lambda: self.core.spoken(call, item, b"", 8000, is_last=True))
 
     def _spoken(self, call: str, item: int, pcm: bytes, rate: int, piece: Piece) -> None:
         if found := self.core.calls.get(call):

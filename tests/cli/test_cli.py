@@ -216,7 +216,6 @@ def test_check_tells_of_keys_without_effect(home: Path) -> None:
     assert [line.split()[1:3] for line in notes] == [
         ["100@a.example:", "fallback"],
         ["101@a.example:", "fallback"],
-        ["101@a.example:", "rec"],
     ]
 
 

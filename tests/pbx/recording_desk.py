@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ivrnode.media.messages import Command
 from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
 from ivrnode.pbx.mail import Mail
+from ivrnode.pbx.prompt import Prompt
 from ivrnode.script.messages import Boot, Event, OpenSocket
 from ivrnode.sip.flow import Flow
+
+
+@dataclass
+class Tape:
+    """A recording's file; `facts` when it is closed."""
+
+    id: str
+    channels: int
+    failed: Callable[[str], None]
+    heard: bytearray = field(default_factory=bytearray)
+    said: bytearray = field(default_factory=bytearray)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def write(self, heard: bytes, said: bytes) -> None:
+        self.heard += heard
+        self.said += said
+
+    def close(self, facts: Mapping[str, Any]) -> None:
+        self.facts = facts
 
 
 class Desk:
@@ -23,6 +44,8 @@ class Desk:
         self.killed: list[tuple[str, str]] = []
         self.spoken: list[tuple[str, int, str, str, str]] = []
         self.hushed: list[int] = []
+        self.loaded: list[tuple[int, Prompt | HttpRequest]] = []
+        self.recorded: list[Tape] = []
         self.opened: list[OpenSocket] = []
         self.sent: list[tuple[int, str | bytes]] = []
         self.closed: list[tuple[int, int, str]] = []
@@ -66,6 +89,13 @@ class Desk:
     def fetch(self, request: HttpRequest, done: Callable[[HttpResponse, float], None]) -> Callable[[], object]:
         self.fetched.append((request, done))
         return lambda: self.called_off.append(request)
+
+    def load(self, call: str, item: int, source: Prompt | HttpRequest) -> None:
+        self.loaded.append((item, source))
+
+    def record(self, recording: str, tenant: str, channels: int, failed: Callable[[str], None]) -> Tape:
+        self.recorded.append(Tape(recording, channels, failed))
+        return self.recorded[-1]
 
     def send_mail(self, mail: Mail, done: Callable[[str, float], None]) -> None:
         self.mails.append((mail, done))

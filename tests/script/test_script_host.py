@@ -151,12 +151,12 @@ def test_acknowledgements_cost_nothing() -> None:
 
 def test_too_many_bytes_audio_apart() -> None:
     host = ready(Limits(bytes_burst=3000, bytes_rate=1000, audio_burst=10_000, audio_rate=0))
-    host.receive(frame(ops.PLAY, 1, ops.PLAY_HEAD.pack(0, 8000, 0) + bytes(8000)), 0)
+    host.receive(frame(ops.PLAY, 1, ops.PLAY_HEAD.pack(0, 8000, False, 0) + bytes(8000)), 0)
     host.receive(frame(ops.SEND_BINARY, 1, bytes(2900)), 0)
     with pytest.raises(ScriptError, match="bytes"):
         host.receive(frame(ops.SEND_BINARY, 1, bytes(1000)), 0.5)
     with pytest.raises(ScriptError, match="bytes"):
-        host.receive(frame(ops.PLAY, 2, ops.PLAY_HEAD.pack(0, 8000, 0) + bytes(8000)), 9)
+        host.receive(frame(ops.PLAY, 2, ops.PLAY_HEAD.pack(0, 8000, False, 0) + bytes(8000)), 9)
 
 
 def test_log_lines_are_dropped_counted_and_cut() -> None:

@@ -11,6 +11,9 @@ from ivrnode.script import ops
 from ivrnode.script.guest.runtime import Runtime
 
 Buffer = bytes | bytearray | memoryview
+_LONGEST_URL = 2048
+_GATE = {"pre_roll": 0.3, "hang_over": 0.8}
+"""The least of each, in seconds: below, no far side could find the turns in what it gets."""
 
 
 class _HasRuntime(Protocol):
@@ -81,6 +84,31 @@ def check_tag(tag: object) -> bytes:
     if len(data) > ops.MAX_TAG:
         raise ValueError(f"tag must not be longer than {ops.MAX_TAG} bytes")
     return data
+
+
+def check_sound_url(url: object) -> str:
+    """`prompt:NAME` or `https://...`; whether there is such a sound is for the core to find out."""
+    check("url", url, str)
+    text = str(url)
+    if len(text) > _LONGEST_URL or not text.startswith(("https://", "prompt:")):
+        raise ValueError(f"url must be https://... or prompt:NAME, up to {_LONGEST_URL} characters, not {text[:60]!r}")
+    return text
+
+
+def check_gate(runtime: Runtime, vad: object) -> tuple[int, int]:
+    """Pre-roll and hang-over in ms; 0 and 0 without a gate. Values that are too small for any service are raised."""
+    check("vad", vad, bool, dict)
+    if vad is False:
+        return 0, 0
+    wish = vad if isinstance(vad, dict) else {}
+    for key in wish.keys() - _GATE.keys():
+        runtime.log(4, f"Call.stream: unknown key {key!r} of vad ignored")
+    found = []
+    for name, least in _GATE.items():
+        value = wish.get(name, least)
+        check_range(f"{name} of vad", value, 0, ops.MAX_GATE_MS / 1000)
+        found.append(round(1000 * max(value, least)))
+    return found[0], found[1]
 
 
 def check_lang(lang: object) -> str:

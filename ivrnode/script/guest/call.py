@@ -8,14 +8,17 @@ from ivrnode.script import ops
 from ivrnode.script.guest import arguments, later
 from ivrnode.script.guest.arguments import check, takes_object
 from ivrnode.script.guest.emitter import Emitter
+from ivrnode.script.guest.gather import Gather, Keys
 from ivrnode.script.guest.playback import Playback
+from ivrnode.script.guest.recording import Recording, Recordings
 from ivrnode.script.guest.runtime import Handler, Runtime, adapt
+from ivrnode.script.guest.services import Services
 
 
 class Call(Emitter, later.Later):
     """The names are Vodia's, in Python. What happened comes in through the methods with an underscore."""
 
-    _events = {"hangup": 1, "drained": 0}
+    _events = {"hangup": 1, "drained": 0, "speech": 1}
 
     callid: str
     caller: str
@@ -24,20 +27,26 @@ class Call(Emitter, later.Later):
     tenant: str
     node: str
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, services: Services) -> None:
         super().__init__(runtime)
         self.params: dict[str, Any] = {}
+        self._services = services
         self._lang = "en"
         self._items = 0
         self._playbacks: dict[int, Playback] = {}
         self._on_audio: Handler | None = None
-        self._on_digit: Handler | None = None
+        self._keys = Keys(runtime, self.mute)
+        self._recordings = Recordings(runtime, services)
+        self._withheld_ms = 0
+        self._is_watching = False
         self._hangup_sent: bool | None = None  # and whether it was a drained one
 
-    def _begin(self, facts: dict[str, str]) -> None:
+    def _begin(self, facts: dict[str, Any]) -> None:
         self.callid, self.caller, self.called = facts["callid"], facts["caller"], facts["called"]
         self.caller_name, self.tenant, self.node = facts["caller_name"], facts["tenant"], facts["node"]
         self._lang = facts["lang"]
+        self._recordings.callid, self._recordings.is_allowed = facts["callid"], facts["may_record"]
+        self._services.listen(0, self._told)
 
     @property
     def lang(self) -> str:
@@ -63,13 +72,15 @@ class Call(Emitter, later.Later):
         check("voice", voice, str)
         if len(text) > ops.MAX_TEXT:
             raise ValueError(f"text must not be longer than {ops.MAX_TEXT} characters")
-        _no_background(background)
+        check("background", background, bool)
         lang = self._lang if lang is None else arguments.check_lang(lang)
         arguments.check_tag(tag)
         playback = self._playback(is_empty=not text.strip())
         if not playback.done:
             clean = text.encode("utf-8", "replace").decode()
-            self._runtime.link.put_json(ops.SAY, playback._item, text=clean, lang=lang, voice=voice, tag=tag)
+            self._runtime.link.put_json(
+                ops.SAY, playback._item, text=clean, lang=lang, voice=voice, tag=tag, background=background
+            )
         return playback
 
     @takes_object
@@ -87,18 +98,24 @@ class Call(Emitter, later.Later):
             raise ValueError(f'direction must be "out", not {direction!r}')
         if (audio is None) == (url is None):
             raise ValueError("play needs either audio or url")
+        check("background", background, bool)
+        name = arguments.check_tag(tag)
         if url is not None:
-            later.refuse("call.play with url")
-        _no_background(background)
+            return self._play_url(arguments.check_sound_url(url), tag, background)
         rate = arguments.check_codec(codec, rate)
         sound = arguments.check_audio(audio)
         if codec == "pcm16" and len(sound) % 2:
             raise ValueError("pcm16 audio must have an even length")
-        name = arguments.check_tag(tag)
         playback = self._playback(is_empty=not sound)
         if not playback.done:
-            head = ops.PLAY_HEAD.pack(ops.CODECS.index(str(codec)), rate, len(name))
+            head = ops.PLAY_HEAD.pack(ops.CODECS.index(str(codec)), rate, background, len(name))
             self._runtime.link.put(ops.PLAY, playback._item, head + name + sound)
+        return playback
+
+    def _play_url(self, url: str, tag: str, background: bool) -> Playback:
+        playback = self._playback(is_empty=False)
+        if not playback.done:
+            self._services.post("play", item=playback._item, url=url, tag=tag, background=background)
         return playback
 
     def mute(self) -> int:
@@ -131,7 +148,7 @@ class Call(Emitter, later.Later):
     ) -> None:
         """Without arguments: stop. The last callback stays for the chunk that is still to come."""
         if codec is None and callback is None:
-            self._put_stream("", 8000, 60)
+            self._put_stream("", 8000, 60, 0, 0)
             return
         codec = "g711_ulaw" if codec is None else codec
         rate = arguments.check_codec(codec, rate)
@@ -139,21 +156,61 @@ class Call(Emitter, later.Later):
         interval_ms = round(interval * 1000)
         if interval_ms % 20 or abs(interval * 1000 - interval_ms) > 0.01:
             raise ValueError(f"interval must be in steps of 0.02 seconds, not {interval}")
-        if vad is not False:
-            later.refuse("call.stream with vad")
+        pre_roll_ms, hang_over_ms = arguments.check_gate(self._runtime, vad)
         if callback is None:
             raise TypeError("callback is missing: stream needs a function that takes the audio")
         self._on_audio = adapt(callback, 1)
-        self._put_stream(codec, rate, interval_ms)
+        self._put_stream(codec, rate, interval_ms, pre_roll_ms, hang_over_ms)
 
-    def _put_stream(self, codec: str, rate: int, interval_ms: int) -> None:
+    def _put_stream(self, codec: str, rate: int, interval_ms: int, pre_roll_ms: int, hang_over_ms: int) -> None:
         if not self._runtime.is_over:
-            self._runtime.link.put_json(ops.STREAM, codec=codec, rate=rate, interval_ms=interval_ms)
+            self._runtime.link.put_json(
+                ops.STREAM,
+                codec=codec,
+                rate=rate,
+                interval_ms=interval_ms,
+                pre_roll_ms=pre_roll_ms,
+                hang_over_ms=hang_over_ms,
+            )
+
+    @property
+    def withheld_ms(self) -> int:
+        """What streams with `vad` that have ended did not hand over."""
+        return self._withheld_ms
 
     def dtmf(self, callback: Handler | None) -> None:
-        self._on_digit = None if callback is None else adapt(callback, 1)
-        if not self._runtime.is_over:
-            self._runtime.link.put(ops.LISTEN, 0, b"\0" if callback is None else b"\1")
+        self._keys.handle(callback)
+
+    @takes_object
+    def gather(
+        self,
+        max_digits: int = 32,
+        finish: str = "#",
+        timeout: float = 5,
+        digit_timeout: float = 3,
+        say: str | None = None,
+        url: str | None = None,
+        callback: Handler | None = None,
+    ) -> Gather:
+        """Ask for digits. Another gather stops it."""
+        if say is not None and url is not None:
+            raise ValueError("gather takes either say or url")
+        gather = Gather(self._keys, max_digits, finish, timeout, digit_timeout, callback)
+        prompt = self.say(say) if say is not None else self.play(url=url) if url is not None else None
+        gather.begin(prompt)
+        return gather
+
+    @takes_object
+    def record(
+        self,
+        channels: int = 2,
+        max_seconds: float = 3600,
+        silence: float = 0,
+        finish: str = "",
+        callback: Handler | None = None,
+    ) -> Recording:
+        """Record the call. Another recording stops it."""
+        return self._recordings.begin(channels, max_seconds, silence, finish, callback)
 
     # Control.
 
@@ -177,8 +234,16 @@ class Call(Emitter, later.Later):
             self._runtime.run(self._on_audio, audio)
 
     def _digit_pressed(self, digit: str) -> None:
-        if self._on_digit is not None:
-            self._runtime.run(self._on_digit, digit)
+        self._keys.pressed(digit)
+
+    def _handler_added(self, name: str) -> None:
+        if name == "speech" and not self._is_watching and not self._runtime.is_over:
+            self._is_watching = True
+            self._services.begin("speech", lambda what, told, body: self._emit("speech", told["speaking"]))
+
+    def _told(self, what: str, told: dict[str, Any], body: bytes) -> None:
+        if what == "withheld":
+            self._withheld_ms = told["ms"]
 
     def _playback_done(self, item: int, played_ms: int, is_stopped: bool, error: str) -> None:
         playback = self._playbacks.pop(item, None)
@@ -189,9 +254,5 @@ class Call(Emitter, later.Later):
         """The call is over: whatever the core has not told to be done is done now."""
         for item in list(self._playbacks):
             self._playback_done(item, 0, True, "")
-
-
-def _no_background(background: object) -> None:
-    check("background", background, bool)
-    if background:
-        later.refuse("background sound")
+        self._keys.close()
+        self._recordings.close()

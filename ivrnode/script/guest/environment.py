@@ -100,7 +100,7 @@ class Environment:
 
     def __init__(self, runtime: Runtime) -> None:
         self.services = Services(runtime)
-        self.call = Call(runtime)
+        self.call = Call(runtime, self.services)
         runtime.hangup = self.call.hangup
         self.timers = Timers(runtime)
         self.sockets = Sockets(runtime)
@@ -127,7 +127,7 @@ class Environment:
             "asyncio": asyncio,
         }
 
-    def begin(self, facts: dict[str, str], settings: dict[str, Any], secrets: dict[str, str]) -> None:
+    def begin(self, facts: dict[str, Any], settings: dict[str, Any], secrets: dict[str, str]) -> None:
         self.call._begin(facts)
         self._calls._begin(facts)
         self._settings._begin(settings, secrets)

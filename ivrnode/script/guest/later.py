@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 METHODS = {
-    "Call": ["accept", "dial", "gather", "getHeader", "http", "http_url", "record", "reject", "sms", "transfer"],
+    "Call": ["accept", "dial", "getHeader", "http", "http_url", "reject", "sms", "transfer"],
     "Table": ["search"],
 }
-EVENTS = {"Call": ["speech", "transfer"]}
+EVENTS = {"Call": ["transfer"]}
 
 
 class Later:

@@ -51,8 +51,12 @@ class Services:
     def begin(self, what: str, news: News, /, **arguments: Any) -> tuple[int, asyncio.Future[Answer]]:
         """Ask for something that goes on: `news` hears of it until `forget`. Its number, and the answer's future."""
         answer = self.ask(what, **arguments)
-        self._listeners[self._last] = news
+        self.listen(self._last, news)
         return self._last, answer
+
+    def listen(self, number: int, news: News) -> None:
+        """Hear news of `number`; 0: what no request has begun."""
+        self._listeners[number] = news
 
     def forget(self, number: int) -> None:
         self._listeners.pop(number, None)

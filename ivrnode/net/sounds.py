@@ -1,0 +1,167 @@
+"""Sounds from files: a tenant's prompts and what web servers have, decoded in a process apart, kept for a while.
+
+    read(Prompt | HttpRequest) ─> cache ─ hit ──────────────────────────────────────────> pcm, rate
+                                    └ miss ─> file, or HttpClient ─> sound_worker ─ cache ──┘
+
+Whoever wants a sound that is being read already waits for the same reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ivrnode.errors import IvrNodeError
+from ivrnode.net.sound_worker import LONGEST_FILE, RATE
+from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
+from ivrnode.pbx.prompt import Prompt
+
+FOLDER = "prompts"
+ENDINGS = (".wav", ".mp3", ".ogg", ".flac")
+CACHE_BYTES = 32 * 1024 * 1024
+FRESH_SECONDS = 60.0
+"""So long what a web server had is not asked for again."""
+DECODE_SECONDS = 20.0
+AT_ONCE = 2
+"""Decoders: more would only take the processor from each other, and from the packets."""
+
+Fetch = Callable[[HttpRequest], Awaitable[HttpResponse]]
+
+
+class SoundError(IvrNodeError):
+    """No sound came of it; the message says why, for the tenant's log."""
+
+
+class _Sound(NamedTuple):
+    pcm: bytes
+    rate: int
+    fresh_until: float
+
+
+class Sounds:
+    """`tenants`: the folder of all tenants. `files_read` counts what was decoded."""
+
+    def __init__(self, tenants: Path, fetch: Fetch, cache_bytes: int = CACHE_BYTES) -> None:
+        self._tenants, self._fetch = tenants, fetch
+        self._cache: OrderedDict[Any, _Sound] = OrderedDict()
+        self._cache_bytes, self._cached = cache_bytes, 0
+        self._reading: dict[Any, asyncio.Task[_Sound]] = {}
+        self._decoders = asyncio.Semaphore(AT_ONCE)
+        self.files_read = 0
+
+    async def read(self, source: Prompt | HttpRequest) -> tuple[bytes, int]:
+        """pcm16 mono and its rate, 8000 to 16000. Raises SoundError."""
+        if isinstance(source, Prompt):
+            return await self._read_prompt(source)
+        sound = await self._get(source.url, lambda: self._download(source))
+        return sound.pcm, sound.rate
+
+    async def close(self) -> None:
+        for task in list(self._reading.values()):
+            task.cancel()
+            with suppress(asyncio.CancelledError, SoundError):
+                await task
+
+    async def _read_prompt(self, prompt: Prompt) -> tuple[bytes, int]:
+        file, facts = _open(self._tenants, prompt)
+        try:
+            key = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
+            sound = await self._get(key, lambda: self._decode(os.dup(file), b"", float("inf")))
+        finally:
+            os.close(file)
+        return sound.pcm, sound.rate
+
+    async def _get(self, key: Any, read: Callable[[], Any]) -> _Sound:
+        sound = self._cache.get(key)
+        if sound is not None and time.monotonic() < sound.fresh_until:
+            self._cache.move_to_end(key)
+            return sound
+        task = self._reading.get(key)
+        if task is None:
+            task = self._reading[key] = asyncio.ensure_future(read())
+            task.add_done_callback(lambda done: self._was_read(key, done))
+        return await asyncio.shield(task)
+
+    def _was_read(self, key: Any, task: asyncio.Task[_Sound]) -> None:
+        del self._reading[key]
+        if task.cancelled() or task.exception() is not None:
+            return
+        sound = task.result()
+        old = self._cache.pop(key, None)
+        self._cache[key] = sound
+        self._cached += len(sound.pcm) - (len(old.pcm) if old else 0)
+        while self._cached > self._cache_bytes:
+            self._cached -= len(self._cache.popitem(last=False)[1].pcm)
+
+    async def _download(self, request: HttpRequest) -> _Sound:
+        answer = await self._fetch(request)
+        if answer.code != 200:
+            raise SoundError(f"the server answered {answer.code}" if answer.code else answer.error)
+        return await self._decode(asyncio.subprocess.PIPE, answer.body, time.monotonic() + FRESH_SECONDS)
+
+    async def _decode(self, source: int, data: bytes, fresh_until: float) -> _Sound:
+        """`source`: a descriptor, closed here; PIPE: `data` is the file."""
+        try:
+            async with self._decoders, asyncio.timeout(DECODE_SECONDS):
+                self.files_read += 1
+                process = await _worker(source)
+                try:
+                    answer, _ = await process.communicate(data if source == asyncio.subprocess.PIPE else None)
+                finally:
+                    if process.returncode is None:
+                        process.kill()
+                        await process.wait()
+        except TimeoutError:
+            raise SoundError(f"not decoded within {DECODE_SECONDS:.0f} s") from None
+        except OSError as error:
+            raise SoundError(f"no decoder: {error.strerror}") from None
+        finally:
+            if source >= 0:
+                os.close(source)
+        if len(answer) < RATE.size:
+            raise SoundError("the decoder died over it")
+        (rate,) = RATE.unpack_from(answer)
+        if not rate:
+            raise SoundError(answer[RATE.size :].decode(errors="replace"))
+        return _Sound(answer[RATE.size :], rate, fresh_until)
+
+
+async def _worker(source: int) -> asyncio.subprocess.Process:
+    # It sees the core's import path and nothing else of its environment: secrets live there.
+    environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": os.environ.get("PATH", "")}
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "ivrnode.net.sound_worker",
+        stdin=source, stdout=asyncio.subprocess.PIPE, env=environment, start_new_session=True,
+    )  # fmt: skip
+
+
+def _open(tenants: Path, prompt: Prompt) -> tuple[int, os.stat_result]:
+    """The file's descriptor. No link is followed: what a tenant may put into his folder leads nowhere else."""
+    for path in _places(tenants, prompt):
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            continue
+        facts = os.fstat(file)
+        if stat.S_ISREG(facts.st_mode) and facts.st_size <= LONGEST_FILE:
+            return file, facts
+        os.close(file)
+        raise SoundError(f"prompt {prompt.name} is no file of up to {LONGEST_FILE >> 20} MiB")
+    raise SoundError(f"there is no prompt {prompt.name}: put {prompt.name}.wav into the tenant's folder {FOLDER}/")
+
+
+def _places(tenants: Path, prompt: Prompt) -> Iterator[Path]:
+    names = [prompt.name] if prompt.name.endswith(ENDINGS) else []
+    names += [prompt.name + ending for ending in ENDINGS]
+    tenant = tenants / prompt.tenant
+    for folder in (tenant / "nodes" / prompt.node / FOLDER, tenant / FOLDER):
+        for name in names:
+            yield folder / name
