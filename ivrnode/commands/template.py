@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +13,7 @@ from ivrnode.commands._login import note, with_author
 from ivrnode.errors import ConfigError, ScriptError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from ivrnode.config import Config
@@ -79,7 +80,8 @@ def save(config: Config, file: str, comment: str, author: str, tenant: str, node
     templates = _templates(config, tenant, node)
     name, text = _read(file)
     try:
-        version = templates.save(text, note(author, comment), tenant, node)
+        with _writing():
+            version = templates.save(text, note(author, comment), tenant, node)
     except ScriptError as error:  # the place that counts is the one in the file that was given
         raise ScriptError(error.message, file=name, line=error.line, column=error.column) from None
     _warn(text, name)
@@ -110,7 +112,8 @@ def reset(config: Config, comment: str, author: str, tenant: str, node: str) -> 
     """Empty the template; the next tier applies from the next call on. Its versions stay."""
     templates = _templates(config, tenant, node)
     path = templates.path(tenant, node)
-    is_done = templates.reset(note(author, comment or "reset"), tenant, node)
+    with _writing():
+        is_done = templates.reset(note(author, comment or "reset"), tenant, node)
     click.echo(f"removed {path}" if is_done else f"{path} was empty already")
 
 
@@ -156,7 +159,8 @@ def diff(config: Config, old: int, new: int | None, tenant: str, node: str) -> N
 def rollback(config: Config, number: int, comment: str, author: str, tenant: str, node: str) -> None:
     """Make version NUMBER the newest one again. It gets a number of its own, so nothing is lost."""
     reason = note(author, comment or f"back to version {number}")
-    version = _templates(config, tenant, node).rollback(number, reason, tenant, node)
+    with _writing():
+        version = _templates(config, tenant, node).rollback(number, reason, tenant, node)
     click.echo(f"version {number} is back as version {version.number}; it runs from the next call on")
 
 
@@ -235,6 +239,14 @@ def _read(file: str) -> tuple[str, str]:
             return name, decode(opened.read(), name)
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"{error.filename} cannot be written: {error.strerror}") from None
 
 
 def _warn(text: str, name: str) -> None:

@@ -17,7 +17,7 @@ import fcntl
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,13 +72,11 @@ class Versions:
             return self._keep(self._current() or b"", note)
 
     def take_up(self) -> None:
-        """Keep what is in the file, if no save has seen it. Without the right to write, nothing happens."""
-        try:
+        """Keep what is in the file, if no save has seen it. Where nothing can be written, nothing happens."""
+        with suppress(OSError):
             if self._is_by_hand():
                 with self._locked():
                     self._take_up()
-        except PermissionError:
-            pass
 
     def all(self) -> list[Version]:
         """Oldest first."""

@@ -55,6 +55,12 @@ def test_rollback_makes_a_new_version(home: Path) -> None:
     assert "there is no version 9" in run("template", "rollback", "9", *WHERE, status=1).output
 
 
+def test_where_nothing_can_be_written(home: Path) -> None:
+    (home / "tenants/a.example/nodes").write_text("no folder")
+    output = run("template", "set", "-", *WHERE, input="x = 1\n", status=1).output
+    assert output == "Error: tenants/a.example/nodes/100/.versions cannot be written: Not a directory\n"
+
+
 def test_set_tells_what_is_odd_and_saves_all_the_same(home: Path) -> None:
     (home / "my.py").write_text('call.sya("Hi")\nsetTimout(call.hangup, 1)\n')
     result = run("template", "set", "my.py", *WHERE)
