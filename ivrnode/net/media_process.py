@@ -2,8 +2,10 @@
 
     core <══ socketpair, frames of net/media_frames ══> this loop ── Engine ── RTP ports
 
-One loop without asyncio: wait for packets, commands or the next turn of the wheel. It ends when the core's end of the
-socketpair does.
+    sleep ──> packets, commands ──> turn of the wheel ──> events ──> sleep ...           every 5 ms, while a leg is open
+
+One loop without asyncio. Nothing but the clock wakes it: what comes in is of no use before the next turn, and to be
+woken by a packet costs more than the packet itself. It ends when the core's end of the socketpair does.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ _READ_SIZE = 65_536
 _MAX_BACKLOG = 64 << 20
 _COLLECT_INTERVAL = 2.0
 _TURN = 0.005
+_MAX_DELAY = 0.001  # for which commands may hold up a turn
 
 
 class MediaProcess:
@@ -41,6 +44,7 @@ class MediaProcess:
         self._commands: deque[Message] = deque()
         self._unsent = bytearray()
         self._is_running = True
+        self._has_more = False  # the core has sent more than was read at once
         self._collect_at = 0.0
 
     def run(self) -> None:
@@ -60,38 +64,34 @@ class MediaProcess:
         self._rtp_ports.close()
 
     def _wait(self) -> float:
-        """How long the loop may sleep in epoll, which counts in milliseconds and rounds up."""
-        if self._commands:
-            return 0
+        """Sleep until the next turn; how long to wait for a packet or a command then, -1 = for ever."""
         due = self._engine.next_tick
         if due is None:
             return _TURN if self._unsent else -1
         now = time.monotonic()
-        spare = due - now
-        if spare < 0.001:
-            if spare > 0:
-                time.sleep(spare)
-            return 0
         if now >= self._collect_at:
             self._collect_at = now + _COLLECT_INTERVAL
             gc.collect(1)
-        return int(spare * 1000) / 1000
+        if now < due and not self._commands and not self._has_more:
+            time.sleep(due - now)
+        return 0
 
     def _read_core(self) -> None:
         with suppress(BlockingIOError):
             data = self._core.recv(_READ_SIZE)
             if not data:
                 self._is_running = False
+            self._has_more = len(data) == _READ_SIZE
             self._commands.extend(self._decoder.feed(data))
 
     def _obey(self) -> None:
-        """As many commands as fit before the next turn of the wheel."""
+        """As many commands as there is time for."""
         while self._commands:
             now = time.monotonic()
-            self._engine.command(self._commands.popleft(), now)  # type: ignore[arg-type]  # the core sends no events
             due = self._engine.next_tick
-            if due is not None and due <= now:
+            if due is not None and now - due > _MAX_DELAY:
                 return
+            self._engine.command(self._commands.popleft(), now)  # type: ignore[arg-type]  # the core sends no events
 
     def _tell(self) -> None:
         events = self._engine.events()

@@ -19,6 +19,7 @@ from ivrnode.media.messages import Address
 from ivrnode.media.ports import PortPair, Receiver
 
 _BATCH = 256  # packets between two looks at the clock
+_LONGEST = 0.002  # seconds of packets after which others have their turn
 _MAX_DATAGRAM = 2048
 _EXPEDITED = 0xB8  # DSCP EF (RFC 3246), what networks know voice by
 _ANY_ATTEMPTS = 100
@@ -49,18 +50,24 @@ class RtpPorts:
         """Wait up to `timeout` seconds (-1 = for ever), hand over what has come. True: a watched one is readable."""
         has_other, readers = False, self._readers
         ready = self._epoll.poll(timeout, _BATCH)
-        now = time.monotonic()
-        for descriptor, _ in ready:
-            reader = readers.get(descriptor)
-            if reader is None:
-                has_other = True
-                continue
-            receive, received = reader
-            try:
-                data, address = receive(_MAX_DATAGRAM)
-            except OSError:  # an ICMP error of an earlier packet, or nothing there after all
-                continue
-            received(data, address, now)
+        now = began = time.monotonic()
+        while ready:
+            has_packet = False
+            for descriptor, _ in ready:
+                reader = readers.get(descriptor)
+                if reader is None:
+                    has_other = True
+                    continue
+                has_packet = True
+                receive, received = reader
+                try:
+                    data, address = receive(_MAX_DATAGRAM)
+                except OSError:  # an ICMP error of an earlier packet, or nothing there after all
+                    continue
+                received(data, address, now)
+            # A port may hold more than one packet; but a flood must not keep us from what else is to be done.
+            now = time.monotonic()
+            ready = self._epoll.poll(0, _BATCH) if has_packet and now - began < _LONGEST else []
         return has_other
 
     def bind(self, host: str, rtp_received: Receiver, rtcp_received: Receiver) -> PortPair:
