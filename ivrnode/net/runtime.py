@@ -36,6 +36,7 @@ from ivrnode.net.outbound_policy import OutboundPolicy
 from ivrnode.net.recordings import Recordings, recording_operations
 from ivrnode.net.sounds import SoundError, Sounds
 from ivrnode.net.speech import Speech, SpeechError
+from ivrnode.net.web_hooks import WebHooks
 from ivrnode.net.workers import ScriptWorkers
 from ivrnode.pbx.core import Core
 from ivrnode.pbx.effects import RecordingFile
@@ -85,11 +86,13 @@ class Runtime:
             settings=config.settings,
             secrets=config.secrets,
             max_calls=config.scripts.max_calls,
+            web_url=lambda: self._web.url,
         )
         desk = RegistrationDesk(store, digest, log)
         self.core = Core(reception, desk, self.world, log, self._sent_by, ids, config.media.address or "0.0.0.0")
         self.world.core = self.core
-        offer_services(self.core, config.mail, config.sms, config.secrets)
+        hooks = offer_services(self.core, config.mail, config.sms, config.secrets)
+        self._web = WebHooks(hooks.received)
         self.listening: list[tuple[str, str, int]] = []
         self._call_logs = CallLogs()
         operations = call_operations(self.core, time.monotonic) | log_operations(log)
@@ -120,6 +123,8 @@ class Runtime:
         for listen in self.config.sip.listen:
             host, port = await self.world.flows.listen(listen.transport, listen.host, listen.port)
             self.listening.append((listen.transport, host, port))
+        if self.config.web.listen is not None:
+            await self._web.start(*self.config.web.listen, self.config.web.public_url)
         await self._control.start()
         self._ticker = asyncio.create_task(self._tick())
         where = " ".join(f"{transport}:{host}:{port}" for transport, host, port in self.listening)
@@ -131,6 +136,7 @@ class Runtime:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticker
         await self._control.close()
+        await self._web.close()
         self.log.remove_sink(self._call_logs)
         await self.world.close()
 

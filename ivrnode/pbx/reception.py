@@ -6,7 +6,8 @@ domain -> tenant -> extension -> node -> right to call (accounts: digest) -> roo
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ivrnode.log import Log
@@ -41,9 +42,12 @@ class Reception:
         settings: Mapping[str, Any],
         secrets: Mapping[str, Secret],
         max_calls: int,
+        web_url: Callable[[], str] = str,
     ) -> None:
+        """`web_url`: what a call's secret is put behind to make its `http_url`; "": no web requests come in."""
         self._store, self._templates, self._digest, self._log, self._ids = store, templates, digest, log, ids
         self._settings, self._secrets, self._max_calls = settings, secrets, max_calls
+        self._web_url = web_url
 
     def admit(self, request: Request, flow: Flow, calls: Collection[Call], now: float) -> Assignment:
         """What the call is about. Raises RefusedError."""
@@ -77,7 +81,7 @@ class Reception:
     def _assign(self, tenant: Tenant, node: IvrNode, request: Request) -> Assignment:
         call = f"{self._ids.getrandbits(64):016x}"
         secrets = Secrets(secrets_of(self._secrets, tenant.secrets, node.secrets), call)
-        facts = _facts(call, tenant, node, request)
+        facts = replace(_facts(call, tenant, node, request), http_url=self._http_url())
 
         def boot() -> Boot:
             template = self._templates.find(tenant.folder.name, node.extension)
@@ -92,6 +96,10 @@ class Reception:
             return Boot(template.text, str(template.path), facts, settings, secrets.placeholders)
 
         return Assignment(facts, node, boot, secrets)
+
+    def _http_url(self) -> str:
+        base = self._web_url()
+        return f"{base}{self._ids.getrandbits(128):032x}" if base else ""
 
 
 def _facts(call: str, tenant: Tenant, node: IvrNode, request: Request) -> Facts:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ivrnode.pbx.core import Core
 from ivrnode.pbx.hearing import watch_speech
+from ivrnode.pbx.hook_service import HookService
 from ivrnode.pbx.http_service import HttpService
 from ivrnode.pbx.mail_service import MailService
 from ivrnode.pbx.recording import RecordingService
@@ -20,13 +21,17 @@ def offer_services(
     mail: MailServer = MailServer(),  # noqa: B008 - frozen
     sms: SmsGateway = SmsGateway(),  # noqa: B008
     secrets: Mapping[str, Secret] | None = None,
-) -> None:
-    """Put every service into `core.services`. `secrets`: the system's, for the gateway."""
+) -> HookService:
+    """Put every service into `core.services`. `secrets`: the system's, for the gateway. What gets web requests."""
     http = HttpService(core.house)
     core.services["http"] = http
     core.on_gone.append(http.forget)
+    hooks = HookService(core.house)
+    core.services |= hooks.services
+    core.on_gone.append(hooks.forget)
     core.services["email"] = MailService(core.house, mail)
     core.services["sms"] = SmsService(core.house, sms, secrets or {})
     core.services["play"] = PlayService(core.house)
     core.services |= RecordingService(core.house).services
     core.services["speech"] = watch_speech
+    return hooks

@@ -25,6 +25,7 @@ class Facts:
     node: str
     from_uri: str = ""
     to_uri: str = ""
+    http_url: str = ""
     may_record: bool = False
 
 

@@ -9,13 +9,14 @@ from ivrnode.script.guest import arguments, later
 from ivrnode.script.guest.arguments import check, takes_object
 from ivrnode.script.guest.emitter import Emitter
 from ivrnode.script.guest.gather import Gather, Keys
+from ivrnode.script.guest.outreach import Outreach
 from ivrnode.script.guest.playback import Playback
 from ivrnode.script.guest.recording import Recording, Recordings
 from ivrnode.script.guest.runtime import Handler, Runtime, adapt
 from ivrnode.script.guest.services import Services
 
 
-class Call(Emitter, later.Later):
+class Call(Outreach, Emitter, later.Later):
     """The names are Vodia's, in Python. What happened comes in through the methods with an underscore."""
 
     _events = {"hangup": 1, "drained": 0, "speech": 1}
@@ -45,6 +46,7 @@ class Call(Emitter, later.Later):
         self.callid, self.caller, self.called = facts["callid"], facts["caller"], facts["called"]
         self.caller_name, self.tenant, self.node = facts["caller_name"], facts["tenant"], facts["node"]
         self._lang = facts["lang"]
+        self.http_url = facts["http_url"]
         self._recordings.callid, self._recordings.is_allowed = facts["callid"], facts["may_record"]
         self._services.listen(0, self._told)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 METHODS = {
-    "Call": ["accept", "dial", "getHeader", "http", "http_url", "reject", "sms", "transfer"],
+    "Call": ["accept", "dial", "getHeader", "reject", "transfer"],
     "Table": ["search"],
 }
 EVENTS = {"Call": ["transfer"]}
