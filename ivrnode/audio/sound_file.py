@@ -55,7 +55,7 @@ def _read_wav(data: bytes) -> tuple[bytes, int]:
 
 def _decode(data: bytes, kind: str) -> tuple[bytes, int]:
     try:
-        with av.open(io.BytesIO(data), "r", kind) as container:
+        with av.open(io.BytesIO(data), "r", kind, metadata_errors="replace") as container:
             if not container.streams.audio:
                 raise ProtocolError("no sound is in it", 415)
             stream = container.streams.audio[0]

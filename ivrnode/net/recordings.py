@@ -93,11 +93,15 @@ class _File:
             self._fail(error)
         self.done.set()
 
-    def _fail(self, error: OSError) -> None:
+    def let_go(self) -> None:
+        """What is written stays; its facts are never told."""
         self._wav = None
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
+
+    def _fail(self, error: OSError) -> None:
+        self.let_go()
         text = f"cannot be written: {error.strerror}"
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._failed, text)
@@ -160,6 +164,8 @@ class Recordings:
         if self._thread.is_alive():
             self._jobs.put(None)
             await asyncio.to_thread(self._thread.join)
+            for file in self._files.values():
+                file.let_go()
 
     def open(self, id: str, tenant: str, channels: int, failed: Failed) -> _File:
         self._files = {name: file for name, file in self._files.items() if not file.done.is_set()}

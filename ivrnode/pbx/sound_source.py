@@ -6,7 +6,6 @@ https://...     a web server, under the rules of every web request
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -21,7 +20,6 @@ from ivrnode.script.messages import Request
 LONGEST_FILE = 10 * 1024 * 1024
 _LONGEST_URL = 2048
 _MOST_TAG = 255
-_is_name = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +49,7 @@ class PlayService:
 
     def _source(self, call: Call, url: str, now: float) -> Prompt | HttpRequest:
         if url.startswith(PREFIX):
-            name = url.removeprefix(PREFIX)
-            if not _is_name(name):
-                raise ScriptError(f"{name!r} cannot be the name of a prompt: letters, digits, - _ and . only")
-            return Prompt(call.tenant, call.node.extension, name)
+            return Prompt(call.tenant, call.node.extension, url.removeprefix(PREFIX))
         try:
             host = urlsplit(url).hostname or ""
         except ValueError:
