@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from bench.marks import FRAME, FROM_CALLER, FROM_SERVICE, SILENCE, SOUND, marked, moments
 
-MARK_EVERY = 25  # frames
+PHRASE, PAUSE = 25, 25  # frames; the first of a phrase is marked. In a pause a jitter buffer can catch up
 FRAME_MS = 20
 _HEADER = struct.Struct("!BBHII")
 _HEADER_SIZE = _HEADER.size
@@ -30,11 +30,17 @@ _OFFER = (
 
 @dataclass(slots=True)
 class Heard:
-    """What all callers together have measured, in ms. `gaps`: how far from 20 ms apart two packets left the core."""
+    """What all callers together have measured, in ms. `gaps`: how far from 20 ms apart two packets left the core;
+    `answers`: how long a SIP request waited for its answer."""
 
     gaps: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     silences: list[float] = field(default_factory=list)
+    answers: list[float] = field(default_factory=list)
+
+    def clear(self) -> None:
+        for values in (self.gaps, self.latencies, self.silences, self.answers):
+            values.clear()
 
 
 class Caller:
@@ -47,7 +53,7 @@ class Caller:
         self._socket.bind(("127.0.0.1", 0))
         self._ssrc, self._sequence = random.getrandbits(32), random.getrandbits(15)
         self._timestamp = random.getrandbits(31)
-        self._until_mark = random.randrange(MARK_EVERY)
+        self._frame = random.randrange(PHRASE + PAUSE)
         self._last_arrival = self._last_sound = 0.0
         self.is_up = False
         self.sent = self.received = self.sounding = 0
@@ -73,10 +79,9 @@ class Caller:
     def send(self) -> None:
         self._sequence = (self._sequence + 1) & 0xFFFF
         self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF
-        payload = SOUND
-        self._until_mark -= 1
-        if self._until_mark < 0:
-            self._until_mark = MARK_EVERY - 1
+        self._frame = (self._frame + 1) % (PHRASE + PAUSE)
+        payload = SOUND if self._frame < PHRASE else SILENCE
+        if not self._frame:
             payload = marked(FROM_CALLER, time.monotonic())
         try:
             self._socket.send(_HEADER.pack(0x80, 0, self._sequence, self._timestamp, self._ssrc) + payload)

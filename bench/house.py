@@ -42,7 +42,6 @@ value = "bench-key"
 hosts = ["127.0.0.1"]
 [log.levels]
 MEDIA = 6
-GENERAL = 6
 """
 _TENANT = """\
 access = "public"

@@ -14,6 +14,7 @@ import select
 import socket
 import sys
 import time
+from dataclasses import asdict
 from typing import Any
 
 from bench.caller import Caller, Heard
@@ -26,6 +27,7 @@ from ivrnode.sip.uri import Uri
 from ivrnode.sip.user_agent import UserAgent
 
 TURN, SLOTS = 0.005, 4
+PING_INTERVAL = 0.05
 
 
 class Load:
@@ -44,6 +46,9 @@ class Load:
         self._epoll.register(self._sip.fileno(), select.EPOLLIN)
         self._epoll.register(self._orders.fileno(), select.EPOLLIN)
         self._heard = Heard()
+        self._from = NameAddr("", Uri.parse("sip:bench@127.0.0.1"))
+        self._pings: dict[int, float] = {}
+        self._ping_at = 0.0
         self._user = ""
         self._to_dial = 0
         self._dial_at, self._dial_interval = 0.0, 0.0
@@ -64,6 +69,7 @@ class Load:
             now = time.monotonic()
             self._agent.tick(now)
             self._dial(now)
+            self._ping(now)
             self._drain(now)
             self._answer_orders(now)
 
@@ -97,9 +103,7 @@ class Load:
                 self._user, self._at_once = order["user"], order["at_once"]
                 self._storm_until, self._done = now + order["seconds"], 0
             case "reset":
-                self._heard.gaps.clear()
-                self._heard.latencies.clear()
-                self._heard.silences.clear()
+                self._heard.clear()
                 for caller in self._calls.values():
                     caller.sent = caller.received = caller.sounding = 0
             case "report":
@@ -123,8 +127,7 @@ class Load:
 
     def _report(self) -> None:
         calls = [(caller.sent, caller.received, caller.sounding) for caller in self._calls.values()]
-        heard = self._heard
-        say(calls=calls, gaps=heard.gaps, latencies=heard.latencies, silences=heard.silences, failed=self._failed)
+        say(calls=calls, **asdict(self._heard))
 
     # Calls.
 
@@ -136,11 +139,20 @@ class Load:
         while now < self._storm_until and len(self._calls) < self._at_once:
             self._call(now)
 
+    def _ping(self, now: float) -> None:
+        """Ask the core something small, now and then, for as long as there are calls."""
+        if self._calls and now >= self._ping_at:
+            self._ping_at = now + PING_INTERVAL
+            number = self._agent.request("OPTIONS", self._target("ping"), self._flow, now, from_=self._from)
+            self._pings[number] = now
+
+    def _target(self, user: str) -> Uri:
+        return Uri.parse(f"sip:{user}@127.0.0.1:{self._flow.remote[1]}")
+
     def _call(self, now: float) -> None:
         caller = Caller(self._heard)
-        target = Uri.parse(f"sip:{self._user}@127.0.0.1:{self._flow.remote[1]}")
-        from_ = NameAddr("", Uri.parse("sip:bench@127.0.0.1"))
-        session = self._agent.invite(target, self._flow, now, from_=from_, body=caller.offer())
+        target = self._target(self._user)
+        session = self._agent.invite(target, self._flow, now, from_=self._from, body=caller.offer())
         self._calls[session] = caller
 
     def _drain(self, now: float) -> None:
@@ -163,6 +175,9 @@ class Load:
             case sip.Ended():
                 self._done += 1
                 self._forget(event.session)
+            case sip.Responded():
+                asked = self._pings.pop(event.request_id)
+                self._heard.answers.append((time.monotonic() - asked) * 1000)
             case _:
                 pass
 

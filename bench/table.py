@@ -29,7 +29,7 @@ def print_bridged(columns: Sequence[Sequence[Bridged]], baseline: float) -> None
         ("interruption to silence, ms p50 / p99", lambda runs: spread([ms for r in runs for ms in r.silenced])),
         ("RTP out, off its 20 ms, ms p50 / p99", lambda runs: spread([ms for r in runs for ms in r.gaps], 2)),
         ("media wheel late, ms p50 / p99", lambda runs: _late([r.media_late for r in runs])),
-        ("core tick late, ms p50 / p99", lambda runs: _late([r.core_late for r in runs])),
+        ("SIP request to answer, ms p50 / p99", lambda runs: spread([ms for r in runs for ms in r.answers])),
         ("packets lost / calls without sound", lambda runs: f"{_sum(runs, 'lost')} / {_sum(runs, 'silent_calls')}"),
     )
     for label, value in rows:
