@@ -61,6 +61,15 @@ class _Worker:
         self.watched = 0  # number of the event under the watchdog's eye
         self.cpu = 0.0  # and the worker's CPU clock when that began
 
+    @property
+    def is_alive(self) -> bool:
+        """False once it was reaped: its number may be another's then."""
+        try:
+            signal.pidfd_send_signal(self.pidfd, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
     def kill(self) -> None:
         if self.pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):  # dead already, its report is on the way
@@ -345,7 +354,7 @@ class ScriptWorkers:
             return  # dead, its report is on the way
         if event != worker.watched:
             worker.watched, worker.cpu = event, cpu
-        elif cpu - worker.cpu > host.cpu_allowed:
+        elif cpu - worker.cpu > host.cpu_allowed and worker.is_alive:
             text = f"CPU limit passed: {round(host.cpu_allowed * 1000)} ms for one event"
             self._end(worker, ScriptEnd("killed", text, is_fault=True))
 
