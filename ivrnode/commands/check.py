@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from ivrnode.tenancy.tenant import IvrNode
 
 GOOD, NOTE, WRONG = "ok", "note", "WRONG"
-LATER = ("fallback", "transfer_to")
-"""Keys of a node that wait for what comes later: transfers and recording."""
 Finding = tuple[str, str]
 """One of the marks above, and what was found."""
 
@@ -49,6 +47,7 @@ def _network(config: Config) -> Iterator[Finding]:
 def _tenants(config: Config) -> Iterator[Finding]:
     from ivrnode.log import Log
     from ivrnode.script.guest.imports import ALLOWED
+    from ivrnode.tenancy.routing import route
     from ivrnode.tenancy.secrets import secrets_of
     from ivrnode.tenancy.store import TenantStore
     from ivrnode.tenancy.templates import Templates
@@ -67,9 +66,8 @@ def _tenants(config: Config) -> Iterator[Finding]:
             yield WRONG if template.error else GOOD, f"{where} {template.error or template.path}"
             yield from _script(f"{node.extension}@{tenant.domain}", config, template, node)
             known = secrets_of(config.secrets, tenant.secrets, None)
-            for name in LATER:
-                if getattr(node, name):
-                    yield NOTE, f"{node.extension}@{tenant.domain}: {name} has no effect in this version"
+            if node.fallback and route(tenant, node.fallback) is None:
+                yield WRONG, f"{node.extension}@{tenant.domain}: nobody has the number of its fallback, {node.fallback}"
             for name in sorted(set(node.secrets or ()) - known.keys()):
                 yield WRONG, f"{node.extension}@{tenant.domain}: no secret {name!r}, or its variable is not set"
 

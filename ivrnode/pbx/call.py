@@ -2,7 +2,8 @@
 
     OPENING ──Opened──> ANSWERED ──end(reason)──> ENDING ──script gone──> GONE
        │ (leg)             │ script runs             │ Closed, HungUp, sockets closed,
-       └──────CANCEL───────┴──give_up: apology───────┘ grace of 5 s, kill
+       └──────CANCEL───────┼──give_up: apology───────┤ grace of 5 s, kill
+                           └──release──> RELEASED ───┘ the script is told `transferred`, its caller talks on
 
 What the caller hears is `Sound`'s business, the script's sockets are `Sockets`'; here is the life of the call.
 """
@@ -10,14 +11,15 @@ What the caller hears is `Sound`'s business, the script's sockets are `Sockets`'
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
 from ivrnode.errors import ProtocolError, ScriptError
 from ivrnode.media import messages as media
 from ivrnode.pbx import breaker, fallback
+from ivrnode.pbx.assignment import Assignment
 from ivrnode.pbx.call_text import statistics, summary
+from ivrnode.pbx.company import Company
 from ivrnode.pbx.exchange import SessionEvent
 from ivrnode.pbx.hearing import Hearing
 from ivrnode.pbx.house import House
@@ -28,8 +30,6 @@ from ivrnode.pbx.sound import SPEECH_TIMEOUT, Sound
 from ivrnode.script import messages as script
 from ivrnode.script.end import ScriptEnd
 from ivrnode.sip import events as sip
-from ivrnode.tenancy.secrets import Secrets
-from ivrnode.tenancy.tenant import IvrNode
 
 GRACE = 5.0
 SOCKET_GRACE = 1.0
@@ -42,19 +42,13 @@ APOLOGY, TONE = 1 << 30, (1 << 30) + 1
 class State(Enum):
     OPENING = auto()
     ANSWERED = auto()
+    RELEASED = auto()
     ENDING = auto()
     GONE = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """What a call is about, decided before it is answered."""
-
-    facts: script.Facts
-    node: IvrNode
-    boot: Callable[[], script.Boot]
-    secrets: Secrets
-
+_OF_THE_CALLER = (script.Hangup, script.Stream, script.ListenDigits)
+"""No business of a script that has given its caller away, and does not know it yet."""
 
 Service = Callable[["Call", script.Request, float], None]
 """What answers the script's requests of one name: by `Call.reply`, now or later; news of it go by `Call.tell`."""
@@ -77,7 +71,9 @@ class Call:
         self.facts, self.node = facts, assignment.node
         self.state, self.reason = State.OPENING, ""
         self.started_at = self.answered_at = self.ended_at = now
-        self._assignment, self._house = assignment, house
+        self.assignment, self._house = assignment, house
+        self.company = Company()
+        self._has_caller = True
         self._effects, self._agenda, self._log = house.effects, house.agenda, house.log
         self._on_gone = on_gone
         self._lang = facts.lang
@@ -104,7 +100,7 @@ class Call:
             case media.Drained():
                 self._tell(script.QueueDrained())
             case media.Digit():
-                self.hearing.digit(event.digit)
+                self._digit(event.digit)
             case media.Speech() | media.Withheld() | media.Recorded():
                 self.hearing.told(event, now)
             case media.Opened():
@@ -119,6 +115,8 @@ class Call:
                 self._no_rtp(event.seconds, now)
             case media.Statistics():
                 self.write("MEDIA", 5, statistics(event))
+            case media.Cleared():
+                self._released(now)
             case media.Closed():
                 self._closed(now)
 
@@ -133,6 +131,10 @@ class Call:
             self._effects.media(media.Close(self.party.leg))
             self._gone(now)
             return
+        self.begin(now)
+
+    def begin(self, now: float) -> None:
+        """The caller is there: the script starts."""
         self.state, self.answered_at = State.ANSWERED, now
         self.write(
             "APP", 4, f"answered {self.facts.caller or 'anonymous'} for {self.node.extension} at {self.party.name}"
@@ -147,10 +149,16 @@ class Call:
         if self._is_giving_up:
             if event.item == APOLOGY and event.error and self.state is State.ANSWERED:
                 self.sound.play(script.Play(TONE, "pcm16", fallback.TONE_RATE, fallback.information_tone()))
-            elif not self.sound.has_items:
+            elif not (self.sound.has_items or self.company.connection or self._house.fall_back(self, now)):
                 self.end("error", now)
-        elif self._is_draining and not self.sound.has_items:
-            self.end("script", now)
+        elif not self.sound.has_items:
+            self.company.drained(now)
+            if self._is_draining:
+                self.end("script", now)
+
+    def _digit(self, digit: str) -> None:
+        if not self.company.press(digit):
+            self.hearing.digit(digit)
 
     def _no_rtp(self, seconds: int, now: float) -> None:
         self.write("MEDIA", 3, f"no RTP for {seconds} s")
@@ -167,7 +175,9 @@ class Call:
                 self._reoffered(event.offer, now)
             case sip.InfoReceived():
                 if digit := info_digit(event.content_type, event.body):
-                    self.hearing.digit(digit)
+                    self._digit(digit)
+            case sip.Referred() | sip.Notified():
+                self.company.refer_told(event, now)
             case sip.Ended():
                 self.end("caller" if event.reason in ("bye", "cancel") else "error", now)
 
@@ -188,7 +198,7 @@ class Call:
     def script_acted(self, action: script.Action, now: float) -> None:
         if self._log.is_on("SCRIPT", 8, self.tenant):
             self.write("SCRIPT", 8, summary(action))
-        if self._is_giving_up:
+        if self._is_giving_up or (self.state is State.RELEASED and isinstance(action, _OF_THE_CALLER)):
             return
         match action:
             case script.SendSocket():
@@ -228,14 +238,14 @@ class Call:
         self._has_script = False
         self.write("SCRIPT", 1 if end.is_fault else 6, f"script {end.reason}: {end.text}".removesuffix(": "))
         self._count_end(end, now)
-        if self.state is State.ENDING:
+        if self.sound.is_closed:
             self._leave(now)
         elif end.is_fault or self.state is State.ANSWERED:
             self.give_up(now)
 
     def _run_script(self, now: float) -> None:
         try:
-            boot = self._assignment.boot()
+            boot = self.assignment.boot()
         except ScriptError as error:
             self.write("SCRIPT", 1, f"the template cannot be used: {error}")
             self.give_up(now)
@@ -301,10 +311,10 @@ class Call:
         """The script is idle: wake it in time, hang up if nothing is left that could happen."""
         at = None if action.seconds is None else now + action.seconds
         self._agenda.set((self.id, "wake"), at, lambda _: self._tell(script.Wake()))
-        if self.state is State.ENDING:
+        if self.sound.is_closed:
             if not action.tasks:
                 self.sockets.close_all()
-        elif action.seconds is None and not action.tasks and self._is_idle():
+        elif action.seconds is None and not action.tasks and self.state is State.ANSWERED and self._is_idle():
             self.end("finished", now)
 
     def _request(self, action: script.Request, now: float) -> None:
@@ -329,7 +339,7 @@ class Call:
 
     def _is_idle(self) -> bool:
         is_quiet = self.sound.is_empty and self.hearing.is_idle and self.sockets.is_empty
-        return is_quiet and not (self._requests or self._is_draining)
+        return is_quiet and not (self._requests or self.company.connection or self._is_draining)
 
     def _tell(self, event: script.Event) -> None:
         if self._has_script:
@@ -341,6 +351,8 @@ class Call:
         """The script cannot go on: the caller hears an apology in his language, then the call ends."""
         if self.state is not State.ANSWERED or self._is_giving_up:
             return
+        self.company.part("error", now)
+        self.take_back(now)
         self._is_giving_up = True
         self._end_script("the call gave up")
         self._effects.media(media.Stream(self.party.leg, ""))
@@ -349,12 +361,49 @@ class Call:
         self._say(script.Say(APOLOGY, text, self._lang), now)
         self._agenda.set((self.id, "drain"), now + MOST_DRAIN, lambda at: self.end("error", at))
 
+    @property
+    def may_connect(self) -> bool:
+        """The caller is there, and nobody else talks with him."""
+        return self.state is State.ANSWERED and self.company.connection is None and not self._is_giving_up
+
+    def take_back(self, now: float) -> None:
+        """The caller is no longer connected with somebody else."""
+        self.company.connection = None
+        self.sound.bring_back()
+        self._effects.media(media.Unbridge(self.party.leg))
+        if self._is_giving_up:
+            self.end("error", now)
+
+    def release(self, then: Callable[[float], None], now: float) -> None:
+        """The script has given its caller away. Once the leg is free of what it did there, it is told `transferred`;
+        `then` is done."""
+        self.state, self.reason = State.RELEASED, "transferred"
+        self._then = then
+        for what in ("drain", "wake"):
+            self._agenda.set((self.id, what), None)
+        self._effects.media(media.Clear(self.party.leg))
+        self._agenda.set((self.id, "closing"), now + MOST_CLOSING, self._released)
+
+    def _released(self, now: float) -> None:
+        if self.state is State.RELEASED and not self.sound.is_closed:
+            self._dismiss_script(now)
+            self._then(now)
+
+    def lose_caller(self, now: float) -> None:
+        """Somebody else has the leg and the session now."""
+        self.state, self._has_caller = State.ENDING, False
+        self._agenda.set((self.id, "max"), None)
+        self._leave(now)
+
     def end(self, reason: str, now: float) -> None:
         """Terminal and harmless twice. `reason` is what `call.on("hangup")` is told (scripting-api.md 4.3)."""
         if self.state in (State.ENDING, State.GONE):
             return
         self.write("APP", 4, f"ended: {reason} after {now - self.answered_at:.1f} s")
-        self.state, self.reason, self.ended_at = State.ENDING, reason, now
+        if self.state is not State.RELEASED:
+            self.reason = reason
+        self.company.part(reason, now)
+        self.state, self.ended_at = State.ENDING, now
         for what in ("max", "drain", "wake"):
             self._agenda.set((self.id, what), None)
         self.party.hangup(now)
@@ -363,24 +412,27 @@ class Call:
 
     def _closed(self, now: float) -> None:
         """The last chunk of the stream is delivered: now the script may hear that the call is over."""
-        if self.state is not State.ENDING or self.sound.is_closed:
-            return
+        if self.state is State.ENDING and self._has_caller:
+            self._has_caller = False
+            if not self.sound.is_closed:
+                self._dismiss_script(now)
+            self._leave(now)
+
+    def _dismiss_script(self, now: float) -> None:
         self._agenda.set((self.id, "closing"), None)
         self.sound.close()
         self.hearing.close()
-        if not self._has_script:
-            self._leave(now)
-            return
-        self._tell(script.HungUp(self.reason, GRACE))
-        self._agenda.set((self.id, "sockets"), now + SOCKET_GRACE, lambda _: self.sockets.close_all())
-        self._agenda.set((self.id, "grace"), now + GRACE, lambda _: self._end_script(""))
+        if self._has_script:
+            self._tell(script.HungUp(self.reason, GRACE))
+            self._agenda.set((self.id, "sockets"), now + SOCKET_GRACE, lambda _: self.sockets.close_all())
+            self._agenda.set((self.id, "grace"), now + GRACE, lambda _: self._end_script(""))
 
     def _end_script(self, reason: str) -> None:
         if self._has_script:
             self._effects.kill_script(self.id, reason)
 
     def _leave(self, now: float) -> None:
-        if self.sound.is_closed:
+        if not (self._has_script or self._has_caller):
             self._gone(now)
 
     def _gone(self, now: float) -> None:

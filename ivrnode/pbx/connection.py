@@ -76,6 +76,9 @@ class Connection:
 
     def _ring(self, account: Account, now: float) -> None:
         self._put_aside()
+        self._call_phones(account, now)
+
+    def _call_phones(self, account: Account, now: float) -> None:
         request = self.call.party.session.request
         hops = request.max_forwards if self.call.party.session.is_incoming else None
         try:

@@ -15,8 +15,10 @@ from collections.abc import Callable
 from ivrnode.log import Log
 from ivrnode.media import messages as media
 from ivrnode.pbx.agenda import Agenda
+from ivrnode.pbx.assignment import Assignment
 from ivrnode.pbx.breaker import Breaker
 from ivrnode.pbx.call import Call, Service
+from ivrnode.pbx.directory import Directory
 from ivrnode.pbx.effects import Effects
 from ivrnode.pbx.exchange import Exchange
 from ivrnode.pbx.house import House
@@ -25,13 +27,14 @@ from ivrnode.pbx.reception import Reception
 from ivrnode.pbx.refusal import RefusedError
 from ivrnode.pbx.registration_desk import RegistrationDesk
 from ivrnode.pbx.sip_party import SipParty
+from ivrnode.pbx.switchboard import Switchboard
 from ivrnode.script import messages as script
 from ivrnode.script.end import ScriptEnd
 from ivrnode.sip import events as sip
 from ivrnode.sip.flow import Flow
 from ivrnode.sip.user_agent import UserAgent
 
-ALLOWED = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER"
+ALLOWED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER", "NOTIFY")
 
 
 class Core:
@@ -47,14 +50,16 @@ class Core:
         ids: random.Random,
         media_host: str = "0.0.0.0",
     ) -> None:
-        self.user_agent = UserAgent(ids, sent_by)
+        self.user_agent = UserAgent(ids, sent_by, allow=ALLOWED)
         self.calls: dict[str, Call] = {}
         self._reception, self._desk, self._effects, self._log = reception, desk, effects, log
         self.agenda, self.breaker, self.quotas = Agenda(), Breaker(), Quotas(reception.tenant_of)
-        self.house = House(effects, self.agenda, log, self.quotas, self.breaker, reception.tenant_of)
-        self.services: dict[str, Service] = {}
+        self.house = House(effects, self.agenda, log, self.quotas, self.breaker, reception.tenant_of, self._fall_back)
         self.on_gone: list[Callable[[Call], None]] = []
         self.exchange = Exchange(self.user_agent, effects, media_host)
+        directory = Directory(reception.tenant_of, desk)
+        self._switchboard = Switchboard(self.house, self.exchange, directory, reception, self.calls, self._adopt)
+        self.services: dict[str, Service] = dict(self._switchboard.services)
         self._is_draining = False
 
     # SIP.
@@ -112,10 +117,22 @@ class Core:
         except RefusedError as refused:
             event.session.reject(refused.status, now, refused.reason, refused.headers)
             return
+        self.exchange.open_leg(party.leg, self._new_call(assignment, party, now))
+
+    def _new_call(self, assignment: Assignment, party: SipParty, now: float) -> Call:
         call = Call(assignment, party, self.house, self.services, self._forget, now)
         self.calls[call.id] = call
         self.exchange.give(party, call)
-        self.exchange.open_leg(party.leg, call)
+        return call
+
+    def _adopt(self, assignment: Assignment, party: SipParty, now: float) -> Call:
+        """A call of a far end that talks already."""
+        call = self._new_call(assignment, party, now)
+        call.begin(now)
+        return call
+
+    def _fall_back(self, call: Call, now: float) -> bool:
+        return self._switchboard.fall_back(call, now)
 
     def _asked(self, event: sip.Asked, now: float) -> None:
         respond = self.user_agent.respond
@@ -127,9 +144,9 @@ class Core:
             if self._is_draining:
                 respond(event, 503, now, None, (("Retry-After", "60"),))
             else:
-                respond(event, 200, now, None, (("Allow", ALLOWED), ("Accept", "application/sdp")))
+                respond(event, 200, now, None, (("Allow", self.user_agent.allow_text), ("Accept", "application/sdp")))
         else:
-            respond(event, 405, now, None, (("Allow", ALLOWED),))
+            respond(event, 405, now, None, (("Allow", self.user_agent.allow_text),))
 
     def _forget(self, call: Call) -> None:
         self.calls.pop(call.id, None)

@@ -11,7 +11,7 @@ from ivrnode.tenancy.tenant import Account
 
 class Dial(Connection):
     def begin(self, account: Account, now: float) -> None:
-        self.call.connection = self
+        self.call.company.connection = self
         self.call.write("APP", 4, f"dials {self.dest}")
         self._ring(account, now)
 

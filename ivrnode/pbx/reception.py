@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from ivrnode.log import Log
-from ivrnode.pbx.call import Assignment, Call
+from ivrnode.pbx.assignment import Assignment
+from ivrnode.pbx.call import Call
 from ivrnode.pbx.identity import authenticate
 from ivrnode.pbx.refusal import RefusedError
 from ivrnode.script.messages import Boot, Facts
@@ -25,6 +26,8 @@ from ivrnode.tenancy.store import TenantStore
 from ivrnode.tenancy.templates import Templates
 from ivrnode.tenancy.tenant import Account, IvrNode, Tenant, node_settings
 
+SECRET_HEADERS = {"authorization", "proxy-authorization"}
+MOST_HEADERS, MOST_HEADER = 100, 1000
 BUSY = (("Retry-After", "10"),)
 
 
@@ -56,12 +59,34 @@ class Reception:
         if tenant is None:
             raise RefusedError(404, "Unknown domain")
         node = self._node(tenant, request, flow, now)
+        self._check_room(tenant, calls)
+        return self._assign(tenant, node, _facts(tenant, node, request))
+
+    def announce(self, before: Assignment, dest: str, params: Mapping[str, Any], calls: Collection[Call]) -> Assignment:
+        """Somebody else is called for the caller of another assignment; the same node's script takes him first. Raises
+        RefusedError."""
+        tenant = self._store.resolve(before.facts.tenant)
+        if tenant is None:
+            raise RefusedError(404, "Unknown domain")
+        self._check_room(tenant, calls)
+        return self._assign(tenant, before.node, replace(before.facts, called=dest, params=params, headers=()))
+
+    def reassign(self, before: Assignment, node: IvrNode) -> Assignment:
+        """The caller of another assignment goes on to `node` of the same tenant. Raises RefusedError."""
+        tenant = self._store.resolve(before.facts.tenant)
+        if tenant is None:
+            raise RefusedError(404, "Unknown domain")
+        facts = replace(
+            before.facts, called=node.extension, node=node.extension, lang=node.language, may_record=node.rec
+        )
+        return replace(self._assign(tenant, node, facts), hops=before.hops + 1)
+
+    def _check_room(self, tenant: Tenant, calls: Collection[Call]) -> None:
         if len(calls) >= self._max_calls:
             raise RefusedError(503, "All lines are busy", BUSY)
         if sum(call.tenant == tenant.domain for call in calls) >= tenant.max_calls:
             # Not 503: that would make an edge proxy shun the whole node for one tenant.
             raise RefusedError(480, "All lines of this tenant are busy", BUSY)
-        return self._assign(tenant, node, request)
 
     def tenant_of(self, domain: str) -> Tenant | None:
         """The tenant as it is now; None for one that is gone while its calls are still up."""
@@ -78,16 +103,16 @@ class Reception:
             raise RefusedError(480, "Calls between phones are not connected yet")
         return found
 
-    def _assign(self, tenant: Tenant, node: IvrNode, request: Request) -> Assignment:
+    def _assign(self, tenant: Tenant, node: IvrNode, facts: Facts) -> Assignment:
         call = f"{self._ids.getrandbits(64):016x}"
+        facts = replace(facts, callid=call, http_url=self._http_url())
         secrets = Secrets(secrets_of(self._secrets, tenant.secrets, node.secrets), call)
-        facts = replace(_facts(call, tenant, node, request), http_url=self._http_url())
 
         def boot() -> Boot:
             template = self._templates.find(tenant.folder.name, node.extension)
             if template.error is not None:
                 raise template.error
-            settings, problems = merged(template.settings, node_settings(self._settings, node))
+            settings, problems = merged(template.settings, _settings(self._settings, node))
             for problem in problems:
                 self._log.write("CONFIG", 2, problem, tenant=tenant.domain, call=call)
             version = f"version {template.version}" if template.version else "no version yet: edited by hand"
@@ -102,11 +127,11 @@ class Reception:
         return f"{base}{self._ids.getrandbits(128):032x}" if base else ""
 
 
-def _facts(call: str, tenant: Tenant, node: IvrNode, request: Request) -> Facts:
+def _facts(tenant: Tenant, node: IvrNode, request: Request) -> Facts:
     caller = request.from_
     user = caller.uri.plain_user
     return Facts(
-        callid=call,
+        callid="",
         lang=node.language,
         caller="" if user.lower() == "anonymous" else user,
         called=request.uri.plain_user,
@@ -115,5 +140,18 @@ def _facts(call: str, tenant: Tenant, node: IvrNode, request: Request) -> Facts:
         node=node.extension,
         from_uri=str(caller),
         to_uri=str(request.to),
+        headers=_headers(request),
         may_record=node.rec,
     )
+
+
+def _settings(system: Mapping[str, Any], node: IvrNode) -> dict[str, Any]:
+    """A script that cannot go on by itself sends its caller where the core would."""
+    own = node_settings(system, node)
+    return {"fallback": node.fallback, **own} if node.fallback else own
+
+
+def _headers(request: Request) -> tuple[tuple[str, str], ...]:
+    """What `call.getHeader` gives: no proof of who somebody is, and not without end."""
+    headers = [(name, value) for name, value in request.headers if name.lower() not in SECRET_HEADERS]
+    return tuple((name, value[:MOST_HEADER]) for name, value in headers[:MOST_HEADERS])

@@ -33,6 +33,7 @@ class Sound:
         self._speaking: dict[int, bool] = {}
         self._questions: set[int] = set()
         self.is_closed = False
+        self._is_away = False
 
     @property
     def is_empty(self) -> bool:
@@ -48,7 +49,7 @@ class Sound:
         return self._speaking.get(item) is False
 
     def say(self, action: script.Say, voice: str) -> None:
-        if self._refuse_after_end(action.item):
+        if self._refuse_in_vain(action.item):
             return
         if not action.text.strip():
             self._add(action.item, action.is_background)
@@ -58,7 +59,7 @@ class Sound:
 
     def expect(self, item: int, tag: str, is_background: bool) -> bool:
         """The item takes its place; its sound is still to come. False: the call is over."""
-        if self._refuse_after_end(item):
+        if self._refuse_in_vain(item):
             return False
         self._add(item, is_background)
         self._speaking[item] = False
@@ -66,7 +67,7 @@ class Sound:
         return True
 
     def play(self, action: script.Play) -> None:
-        if self._refuse_after_end(action.item):
+        if self._refuse_in_vain(action.item):
             return
         self._add(action.item, action.is_background)
         command = media.Play(self._leg, action.item, action.codec, action.rate, action.audio, tag=action.tag)
@@ -117,6 +118,16 @@ class Sound:
             self._hush(item)
             self._effects.media(media.Fail(self._leg, item, error))
 
+    def put_aside(self) -> None:
+        """The caller hears something else for a while: what is queued is dropped, what comes is done at once."""
+        self._is_away = True
+        for item in list(self._speaking):
+            self._hush(item)
+        self._effects.media(media.Mute(self._leg, 0))
+
+    def bring_back(self) -> None:
+        self._is_away = False
+
     def close(self) -> None:
         """No sound from here on: open questions get 0, playbacks are done, later ones at once."""
         self.is_closed = True
@@ -130,10 +141,11 @@ class Sound:
         self._waiting.clear()
         self._behind.clear()
 
-    def _refuse_after_end(self, item: int) -> bool:
-        if self.is_closed:
+    def _refuse_in_vain(self, item: int) -> bool:
+        is_in_vain = self.is_closed or self._is_away
+        if is_in_vain:
             self._tell(script.PlaybackDone(item, 0, True, ""))
-        return self.is_closed
+        return is_in_vain
 
     def _add(self, item: int, is_background: bool) -> None:
         (self._behind if is_background else self._waiting).add(item)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ivrnode.errors import ScriptError
+from ivrnode.pbx.announcement import Announcement
 from ivrnode.pbx.arguments import Arguments
 from ivrnode.pbx.assignment import Assignment
 from ivrnode.pbx.call import Call, Service, State
@@ -34,14 +35,22 @@ class Switchboard:
     """`adopt` makes a call of a far end that talks already."""
 
     def __init__(
-        self, house: House, exchange: Exchange, directory: Directory, reception: Reception, adopt: Adopt
+        self,
+        house: House,
+        exchange: Exchange,
+        directory: Directory,
+        reception: Reception,
+        calls: Mapping[str, Call],
+        adopt: Adopt,
     ) -> None:
         self.agenda, self.exchange, self.directory = house.agenda, exchange, directory
-        self._quotas, self._reception, self._adopt = house.quotas, reception, adopt
+        self._quotas, self._reception, self._calls, self._adopt = house.quotas, reception, calls, adopt
         self.services: dict[str, Service] = {
             "transfer": self._transfer,
             "dial": self._dial,
             "dial.hangup": self._hang_up_dial,
+            "accept": self._accept,
+            "reject": self._reject,
         }
 
     def fall_back(self, call: Call, now: float) -> bool:
@@ -65,6 +74,10 @@ class Switchboard:
         """The caller of `call`, which is done with him, gets another script."""
         self._adopt(assignment, call.party, now)
         call.lose_caller(now)
+
+    def announce(self, call: Call, party: SipParty, dest: str, params: Mapping[str, Any], now: float) -> Call:
+        """`party` was called for the caller of `call`, and gets a call of its own. Raises RefusedError."""
+        return self._adopt(self._reception.announce(call.assignment, dest, params, self._calls.values()), party, now)
 
     def _transfer(self, call: Call, request: Request, now: float) -> None:
         dest = ""
@@ -92,24 +105,50 @@ class Switchboard:
             found = self._find(call, dest, "dials", now)
             if not isinstance(found, Account):
                 raise RefusedError(501, f"{dest} is a node: it can be transferred to, not dialled")
+            params = request.arguments.get("params", {})
+            if not isinstance(params, dict):
+                raise ScriptError("params must be a table")
         except ScriptError as error:
             call.reply(request.request, error=f"dial: {error}")
         except RefusedError as refused:
             call.write("SCRIPT", 2, f"dial {dest}: {refused.reason}")
             call.reply(request.request, {"ok": False, "code": refused.status, "reason": refused.reason})
         else:
-            Dial(self, call, request.request, dest, timeout).begin(found, now)
+            if params:
+                Announcement(self, call, request.request, dest, timeout, params).begin(found, now)
+            else:
+                Dial(self, call, request.request, dest, timeout).begin(found, now)
 
     def _hang_up_dial(self, call: Call, request: Request, now: float) -> None:
-        connection = call.connection
-        if isinstance(connection, Dial) and connection.request == request.arguments.get("dial"):
-            connection.hangup(now)
+        number = request.arguments.get("dial")
+        dial = call.company.announcements.get(number) if isinstance(number, int) else None
+        if dial is not None:
+            dial.hangup(now)
+        elif isinstance(call.company.connection, Dial) and call.company.connection.request == number:
+            call.company.connection.hangup(now)
+
+    def _accept(self, call: Call, request: Request, now: float) -> None:
+        if call.company.host is None:
+            call.reply(request.request, error="accept: this leg was not dialled, or its caller is gone")
+        else:
+            call.company.host.accept(call, now)
+
+    def _reject(self, call: Call, request: Request, now: float) -> None:
+        try:
+            reason = Arguments(request.arguments).line("reason", "", most=ops.MAX_REASON)
+        except ScriptError as error:
+            call.reply(request.request, error=f"reject: {error}")
+            return
+        if call.company.host is None:
+            call.reply(request.request, error="reject: this leg was not dialled, or its caller is gone")
+        else:
+            call.company.host.reject(call, reason, now)
 
     def _find(self, call: Call, dest: str, what: str, now: float) -> IvrNode | Account:
         """Raises RefusedError."""
         if call.state is not State.ANSWERED:
             raise RefusedError(0, "the call is over")
-        if call.connection is not None:
+        if call.company.connection is not None:
             raise RefusedError(491, "the caller is being connected already")
         found = self.directory.find(call.tenant, call.node, dest)
         if isinstance(found, IvrNode) and call.assignment.hops >= MOST_NODES:

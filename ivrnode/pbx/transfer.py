@@ -26,7 +26,7 @@ class Transfer(Connection):
 
     def begin(self, found: IvrNode | Account, now: float, *, is_drained: bool) -> None:
         self._found = found
-        self.call.connection = self
+        self.call.company.connection = self
         self.call.write("APP", 4, f"transfer to {self.dest}")
         if is_drained and self.call.sound.has_items:
             self._is_waiting = True
@@ -88,7 +88,7 @@ class Transfer(Connection):
             self.fail(refused.status, refused.reason, now)
             return
         self.call.sound.put_aside()
-        self.call.connection = None
+        self.call.company.connection = None
         self._work(now)
         self.call.release(lambda at: self.board.hand_over(self.call, assignment, at), now)
 

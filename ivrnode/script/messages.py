@@ -27,6 +27,10 @@ class Facts:
     to_uri: str = ""
     http_url: str = ""
     may_record: bool = False
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Given by the `dial` that started this leg."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Of the INVITE."""
 
 
 # Events: what happened, told to the script.

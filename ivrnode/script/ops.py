@@ -72,4 +72,7 @@ MAX_SOCKETS = 4
 MAX_HTTP = 8  # web requests of a call at once
 MAX_HEADERS = 64
 MAX_ARGUMENTS = 64 * 1024  # bytes of a request's JSON
+MAX_NUMBER = 64  # characters of whom to transfer to or dial
+MAX_REASON = 200
+LEAST_RING, MOST_RING = 1, 180  # seconds
 MAX_LINE = 8 * 1024  # bytes of one log line

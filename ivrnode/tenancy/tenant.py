@@ -52,9 +52,10 @@ class NodeRules:
 
     `access`: "accounts" = callers who prove to be an account of the tenant, "public" = everyone who can reach the port.
     `fallback_text`: said when the script fails ("" = the built-in apology). `secrets`: names that the script may use;
-    None = all of the tenant's and the system's. Read, but without effect until calls can be transferred and recorded:
-    `fallback` (extension that gets the caller when the script fails), `transfer_to` (patterns such as "2?" or "+49*";
-    empty = the tenant's own extensions), `rec`.
+    None = all of the tenant's and the system's. `fallback`: extension that gets the caller when the script fails.
+    `transfer_to`: whom the script may connect a caller with, patterns such as "2?" or "+49*"; empty = the tenant's own
+    extensions. `transfer_method`: "refer" = a caller's phone that can do it is sent to the new destination (RFC 3515),
+    "bridge" = the call stays with us. `rec`: scripts may record the call (`call.record`).
     """
 
     language: str = option("en", parse=_language)
@@ -65,6 +66,7 @@ class NodeRules:
     fallback: str = ""
     fallback_text: str = ""
     transfer_to: tuple[str, ...] = ()
+    transfer_method: str = option("bridge", choices=("bridge", "refer"))
     max_duration: int = option(7200, low=1, high=LONGEST_CALL)
     rec: bool = False
 

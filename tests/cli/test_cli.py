@@ -208,15 +208,11 @@ def test_check_finds_every_fault(home: Path) -> None:
     ]
 
 
-def test_check_tells_of_keys_without_effect(home: Path) -> None:
-    (home / "tenants" / "a.example" / "tenant.toml").write_text(
-        'fallback = "9"\n[nodes.100]\n[nodes.101]\nrec = true\n'
-    )
-    notes = [line for line in run("check").stdout.splitlines() if line.endswith("has no effect in this version")]
-    assert [line.split()[1:3] for line in notes] == [
-        ["100@a.example:", "fallback"],
-        ["101@a.example:", "fallback"],
-    ]
+def test_check_tells_of_a_fallback_that_nobody_has(home: Path) -> None:
+    tenant = 'fallback = "9"\n[nodes.100]\nfallback = "101"\n[nodes.101]\n'
+    (home / "tenants" / "a.example" / "tenant.toml").write_text(tenant)
+    lines = [line for line in run("check", status=1).stderr.splitlines() if "fallback" in line]
+    assert lines == ["WRONG  101@a.example: nobody has the number of its fallback, 9"]
 
 
 def test_check_tells_of_missing_walls(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

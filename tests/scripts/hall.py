@@ -64,6 +64,9 @@ class Line:
         self.opened: list[m.OpenSocket] = []
         self.hangups: list[m.Hangup] = []
         self.asked: list[m.Ask] = []
+        self.transfers: list[dict[str, Any]] = []
+        self.transfer_works = True
+        self.transfer_seconds = 0.0
         self.hears_digits = self.socket_closed = False
         self.end: ScriptEnd | None = None
         self.judge = judge
@@ -188,6 +191,9 @@ class Line:
                 self.streams.append(action)
             case m.ListenDigits():
                 self.hears_digits = action.is_on
+            case m.Request(what="transfer"):
+                self.transfers.append(dict(action.arguments))
+                self._start(self._transfer(action))
             case m.Hangup():
                 self.hangups.append(action)
                 if action.is_drained:
@@ -207,6 +213,12 @@ class Line:
             case m.Wait():
                 self._wait(action.seconds)
         self._news.set()
+
+    async def _transfer(self, request: m.Request) -> None:
+        await asyncio.sleep(self.transfer_seconds)
+        code, reason = (200, "") if self.transfer_works else (408, "nobody answers")
+        answer = {"ok": self.transfer_works, "dest": request.arguments["dest"], "code": code, "reason": reason}
+        self.tell(m.Reply(request.request, answer | {"method": "bridge"}))
 
     def _answer(self, question: m.Ask) -> int:
         match question.what:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ivrnode.script import ops
-from ivrnode.script.guest import arguments, later
+from ivrnode.script.guest import arguments
 from ivrnode.script.guest.arguments import check, takes_object
-from ivrnode.script.guest.emitter import Emitter
+from ivrnode.script.guest.connecting import Connecting
 from ivrnode.script.guest.gather import Gather, Keys
 from ivrnode.script.guest.outreach import Outreach
 from ivrnode.script.guest.playback import Playback
@@ -16,10 +16,10 @@ from ivrnode.script.guest.runtime import Handler, Runtime, adapt
 from ivrnode.script.guest.services import Services
 
 
-class Call(Outreach, Emitter, later.Later):
+class Call(Connecting, Outreach):
     """The names are Vodia's, in Python. What happened comes in through the methods with an underscore."""
 
-    _events = {"hangup": 1, "drained": 0, "speech": 1}
+    _events = {"hangup": 1, "drained": 0, "speech": 1, "transfer": 1}
 
     callid: str
     caller: str
@@ -30,7 +30,6 @@ class Call(Outreach, Emitter, later.Later):
 
     def __init__(self, runtime: Runtime, services: Services) -> None:
         super().__init__(runtime)
-        self.params: dict[str, Any] = {}
         self._services = services
         self._lang = "en"
         self._items = 0
@@ -47,6 +46,7 @@ class Call(Outreach, Emitter, later.Later):
         self.caller_name, self.tenant, self.node = facts["caller_name"], facts["tenant"], facts["node"]
         self._lang = facts["lang"]
         self.http_url = facts["http_url"]
+        self._begin_connecting(facts)
         self._recordings.callid, self._recordings.is_allowed = facts["callid"], facts["may_record"]
         self._services.listen(0, self._told)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar, TypeVar, overload
 
-from ivrnode.script.guest import later
 from ivrnode.script.guest.runtime import Handler, Runtime, adapt
 
 Function = TypeVar("Function", bound=Handler)
@@ -28,7 +27,6 @@ class Emitter:
     def on(self, name: str, fn: Function | None = None) -> Function | Callable[[Function], Function]:
         """Add a handler; returns it. Without `fn` a decorator. Several run in the order they were added."""
         if name not in self._events:
-            later.check_event(type(self).__name__, name)
             raise ValueError(f"unknown event {name!r}: one of {' '.join(self._events)}")
         if fn is None:
             return lambda function: self.on(name, function)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 METHODS = {
-    "Call": ["accept", "dial", "getHeader", "reject", "transfer"],
     "Table": ["search"],
 }
-EVENTS = {"Call": ["transfer"]}
 
 
 class Later:
@@ -23,11 +21,6 @@ class Later:
             refuse(f"{owner.lower()}.{name}")
 
         return missing
-
-
-def check_event(owner: str, name: str) -> None:
-    if name in EVENTS.get(owner, ()):
-        refuse(f"{owner.lower()}.on({name!r})")
 
 
 def refuse(what: str) -> NoReturn:

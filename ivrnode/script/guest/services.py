@@ -48,6 +48,12 @@ class Services:
             self._lasting.add(self._last)
         return answer
 
+    def refused(self, error: str) -> asyncio.Future[Answer]:
+        """The answer to what need not be asked any more."""
+        answer: asyncio.Future[Answer] = self._runtime.loop.create_future()
+        answer.set_exception(RuntimeError(error))
+        return answer
+
     def begin(self, what: str, news: News, /, **arguments: Any) -> tuple[int, asyncio.Future[Answer]]:
         """Ask for something that goes on: `news` hears of it until `forget`. Its number, and the answer's future."""
         answer = self.ask(what, **arguments)

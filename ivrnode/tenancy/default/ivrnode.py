@@ -143,8 +143,6 @@ LONGEST_REST_MS = 15_000  # so much of an answer may still be heard before an ap
 # With these errors no later turn can work. All others cost one turn at most.
 FATAL_ERRORS = ("session_expired", "invalid_api_key", "beta_api_shape_disabled")
 
-can_transfer = "transfer" in dir(call)  # not in every version of ivrnode
-
 
 class State:
     """What a call remembers."""
@@ -433,7 +431,7 @@ tools = {
         },
     }
 }
-if targets and can_transfer:
+if targets:
     tools["transfer"] = {
         "do": transfer,
         "about": {
@@ -515,7 +513,7 @@ def give_up(name="sorry"):
     if call.queued_ms > LONGEST_REST_MS:
         call.mute()
     say(name)
-    if fallback and can_transfer:
+    if fallback:
         asyncio.create_task(transfer_to_fallback())
     else:
         say("goodbye")
@@ -552,7 +550,7 @@ ws.on("close", closed)
 
 call.on("hangup", ended)
 call.on("drained", wait_for_speech)
-if fallback and can_transfer:
+if fallback:
     call.dtmf(key_pressed)
 
 if secret:
