@@ -20,7 +20,6 @@ from ivrnode.errors import ConfigError
 from ivrnode.log import CATEGORIES
 from ivrnode.realtime.faults import FAULTS
 from ivrnode.realtime.rules import Script
-from ivrnode.script.guest import later
 from ivrnode.script.guest.environment import Environment
 from ivrnode.script.guest.imports import ALLOWED
 from ivrnode.script.guest.link import Link
@@ -150,16 +149,6 @@ def test_every_member_is_explained(environment: Environment) -> None:
         text = page[heading]
         told = words(text) | set(re.findall(r'on\("([a-z]+)"', text))
         assert members(thing) <= told, heading
-
-
-def test_what_comes_later_is_told_and_nothing_else() -> None:
-    page = sections(doc("scripting.md"))["What comes later"]
-    told = words(page) | set(re.findall(r'on\("([a-z]+)"', page))
-    wanted = {name for names in later.METHODS.values() for name in names}
-    assert wanted <= told
-    said = {found[0] for span in spans(page) if (found := re.match(r"(call|system)\.[a-zA-Z_]+", span))}
-    in_part = {"call.on", "call.play", "call.stream"}  # some of their arguments come later
-    assert said - in_part <= {f"{owner.lower()}.{name}" for owner, names in later.METHODS.items() for name in names}
 
 
 def test_every_import_is_told() -> None:

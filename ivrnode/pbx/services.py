@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ivrnode.pbx.address_service import AddressService
 from ivrnode.pbx.core import Core
 from ivrnode.pbx.hearing import watch_speech
 from ivrnode.pbx.hook_service import HookService
@@ -26,6 +27,9 @@ def offer_services(
     http = HttpService(core.house)
     core.services["http"] = http
     core.on_gone.append(http.forget)
+    book = AddressService(core.house)
+    core.services["adrbook"] = book
+    core.on_gone.append(book.forget)
     hooks = HookService(core.house)
     core.services |= hooks.services
     core.on_gone.append(hooks.forget)

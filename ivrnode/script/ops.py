@@ -69,6 +69,7 @@ MAX_TEXT = 5000  # characters of one say
 MAX_TAG = 255  # bytes
 MAX_GATE_MS = 10_000  # of a stream's gate: pre-roll, hang-over
 MAX_SOCKETS = 4
+MAX_FOUND = 100  # entries of an address book at once
 MAX_HTTP = 8  # web requests of a call at once
 MAX_HEADERS = 64
 MAX_ARGUMENTS = 64 * 1024  # bytes of a request's JSON

@@ -238,7 +238,6 @@ print(drained is call.on("drained", drained))
         ("call.on('hangup', 3)", "TypeError: the handler must be a function"),
         ("call.say('x').on('finished', print)", "ValueError: unknown event 'finished': one of done"),
         ("call.nosuch", "AttributeError: 'Call' object has no attribute 'nosuch'"),
-        ("tables['adrbook'].search(text='a')", "NotImplementedError: table.search comes in a later version"),
         ("tables['users']", "KeyError: 'users'"),
     ],
 )  # fmt: skip

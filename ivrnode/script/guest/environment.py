@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
-from ivrnode.script.guest import later
 from ivrnode.script.guest.arguments import Buffer
 from ivrnode.script.guest.call import Call
 from ivrnode.script.guest.imports import script_builtins
 from ivrnode.script.guest.runtime import Runtime
 from ivrnode.script.guest.services import Services
 from ivrnode.script.guest.system import System
+from ivrnode.script.guest.tables import AddressBook, Calls
 from ivrnode.script.guest.timers import Timers
 from ivrnode.script.guest.websocket import Sockets, Websocket
 
@@ -66,25 +66,6 @@ class Settings(Mapping[str, Any]):
         return key in self._values
 
 
-class Calls:
-    """`tables["cobjs"]`: this call alone."""
-
-    def __init__(self) -> None:
-        self._callid = ""
-        self._fields: dict[str, str] = {}
-
-    def _begin(self, facts: dict[str, str]) -> None:
-        self._callid = facts["callid"]
-        self._fields = {"from": facts["from_uri"], "to": facts["to_uri"]}
-
-    def get(self, callid: str, field: str) -> str:
-        return self._fields.get(field, "") if callid == self._callid else ""
-
-
-class Table(later.Later):
-    """`tables["adrbook"]`."""
-
-
 def from_base64(str: str) -> bytes:
     if isinstance(str, Buffer):
         raise TypeError("fromBase64String takes str, not bytes")
@@ -112,7 +93,7 @@ class Environment:
             "__builtins__": script_builtins(),
             "call": self.call,
             "system": System(runtime, self.services),
-            "tables": {"cobjs": self._calls, "adrbook": Table()},
+            "tables": {"cobjs": self._calls, "adrbook": AddressBook(runtime, self.services)},
             "Websocket": functools.partial(Websocket, self.sockets),
             "settings": self._settings,
             "secret": "",

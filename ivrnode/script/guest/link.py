@@ -81,16 +81,20 @@ class Link:
         self._requests += 1
         request = self._requests
         self.put_json(ops.ASK, request, what=what, key=key)
+        answer = json.loads(self.wait_for(ops.RESULT, request))
+        if answer["error"]:
+            raise RuntimeError(answer["error"])
+        value: int = answer["value"]
+        return value
+
+    def wait_for(self, op: int, number: int) -> bytes:
+        """The payload of one frame, out of its turn. Events that come meanwhile keep their place."""
         self.flush()
         while True:
-            for index, (op, number, payload) in enumerate(self._frames):
-                if op == ops.RESULT and number == request:
+            for index, frame in enumerate(self._frames):
+                if frame[:2] == (op, number):
                     del self._frames[index]
-                    answer = json.loads(payload)
-                    if answer["error"]:
-                        raise RuntimeError(answer["error"])
-                    value: int = answer["value"]
-                    return value
+                    return frame[2]
             self._read()
 
     def _read(self) -> None:

@@ -54,6 +54,16 @@ class Services:
         answer.set_exception(RuntimeError(error))
         return answer
 
+    def ask_now(self, what: str, /, **arguments: Any) -> Answer:
+        """Ask and wait: for what the core knows at once. Raises RuntimeError in its words."""
+        self._put(self._last + 1, what, arguments, b"")
+        self._last += 1
+        head, body = _cut(self._runtime.link.wait_for(ops.REPLY, self._last))
+        self._runtime.link.handled += 1  # an answer is an event like any other
+        if head["error"]:
+            raise RuntimeError(head["error"])
+        return Answer(head["value"], body)
+
     def begin(self, what: str, news: News, /, **arguments: Any) -> tuple[int, asyncio.Future[Answer]]:
         """Ask for something that goes on: `news` hears of it until `forget`. Its number, and the answer's future."""
         answer = self.ask(what, **arguments)
