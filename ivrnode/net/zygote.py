@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import ivrnode
+from ivrnode.tenancy.templates import DEFAULT_TEMPLATE
 
 # `-I -S` and an empty environment: no site-packages, no PYTHON* variables, nothing of the core's to be read.
 COMMAND = (sys.executable, "-I", "-S", "-c")
@@ -71,7 +72,7 @@ class Zygote:
         self._control.setblocking(False)
         with theirs:
             self._process = subprocess.Popen(
-                [*COMMAND, _BOOTSTRAP, ROOT, str(theirs.fileno())],
+                [*COMMAND, _BOOTSTRAP, ROOT, str(theirs.fileno()), str(DEFAULT_TEMPLATE)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import functools
 import inspect
 import json
 import os
@@ -22,6 +23,13 @@ from ivrnode.script.guest.runtime import Runtime
 from ivrnode.script.guest.websocket import Websocket
 
 _HANGUP_HANDLERS = 1.0  # seconds for which async ones keep the sockets open
+
+
+@functools.cache
+def compile_script(source: str, filename: str) -> CodeType:
+    """Raises SyntaxError. The zygote does it for the script that most calls run: its workers find the result here."""
+    code: CodeType = compile(source, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    return code
 
 
 class Worker:
@@ -78,7 +86,7 @@ class Worker:
 
     def _run_top_level(self, source: str, filename: str) -> None:
         try:
-            code: CodeType = compile(source, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+            code = compile_script(source, filename)
             result = eval(code, self._environment.names)
         except BaseException as error:
             self._runtime.report(error, is_fatal=True)

@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 from ivrnode.script.guest import imports, lockdown, seccomp
 from ivrnode.script.guest.link import Link
 from ivrnode.script.guest.runtime import describe
-from ivrnode.script.guest.worker import Worker, refuse
+from ivrnode.script.guest.worker import Worker, compile_script, refuse
 
 _MAX_REQUEST = 4096
 
@@ -111,12 +111,13 @@ def _rehearse() -> None:
 
 
 def main() -> None:
-    """Arguments: the folder of the ivrnode package, the descriptor of the control socket."""
-    root, control = sys.argv[1], int(sys.argv[2])
+    """Arguments: the folder of the ivrnode package, the descriptor of the control socket, the default script."""
+    root, control, script = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     sys.path.remove(root)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     imports.preload()
     _rehearse()
+    compile_script(Path(script).read_text("utf-8"), script)
     # All that a call does not change is made here, once: a worker then touches, and so copies, fewer pages of memory.
     zygote = Zygote(socket.socket(fileno=control), Worker(Link()))
     gc.collect()
