@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, make_msgid
+from pathlib import Path
 
 import aiosmtplib
 
@@ -13,6 +15,7 @@ from ivrnode.pbx.mail import Mail, Mailbox
 from ivrnode.tenancy.gateways import MailServer
 
 SECONDS = 30.0
+LARGEST_ATTACHMENT = 20 * 1024 * 1024
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
@@ -22,14 +25,17 @@ class MailSender:
     def __init__(self, server: MailServer, password: str) -> None:
         self._server, self._password = server, password
 
-    async def send(self, mail: Mail) -> str:
-        """ "" when the server took it for all recipients, else what is wrong."""
+    async def send(self, mail: Mail, recording: Path | None = None) -> str:
+        """ "" when the server took it for all recipients, else what is wrong. `recording`: the file to be attached."""
         server = self._server
         if server.user and not self._password:
             return f'the secret "{server.secret}" of the mail server is not set'
+        message = _message(mail)
+        if recording is not None and (error := await asyncio.to_thread(_attach, message, recording)):
+            return error
         try:
             refused, _ = await aiosmtplib.send(
-                _message(mail),
+                message,
                 sender=mail.sender.address,
                 recipients=[to.address for to in mail.recipients],
                 hostname=server.host,
@@ -60,6 +66,17 @@ def _message(mail: Mail) -> EmailMessage:
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 s5: nobody's out-of-office reply
     message.set_content(mail.body)
     return message
+
+
+def _attach(message: EmailMessage, file: Path) -> str:
+    try:
+        data = file.read_bytes() if file.stat().st_size <= LARGEST_ATTACHMENT else None
+    except OSError as error:
+        return f"the recording cannot be read: {error.strerror}"
+    if data is None:
+        return f"the recording is larger than {LARGEST_ATTACHMENT >> 20} MiB: too large for a mail"
+    message.add_attachment(data, maintype="audio", subtype="wav", filename=file.name)
+    return ""
 
 
 def _address(mailbox: Mailbox) -> Address:

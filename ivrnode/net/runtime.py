@@ -258,7 +258,13 @@ class World:
         return self._run(client.fetch(request), done)
 
     def send_mail(self, mail: Mail, done: Callable[[str, float], None]) -> None:
-        self._run(self._mail.send(mail), done)
+        self._run(self._send_mail(mail), done)
+
+    async def _send_mail(self, mail: Mail) -> str:
+        if not mail.recording:
+            return await self._mail.send(mail)
+        recording = await self.recordings.whole(mail.recording)
+        return await self._mail.send(mail, recording) if recording else f"there is no recording {mail.recording}"
 
     def _run(self, errand: Coroutine[Any, Any, T], done: Callable[[T, float], None]) -> Callable[[], object]:
         async def run() -> None:

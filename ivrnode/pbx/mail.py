@@ -34,9 +34,10 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """`body` is plain text."""
+    """`body` is plain text. `recording`: the id of one to be attached, or ""."""
 
     sender: Mailbox
     recipients: tuple[Mailbox, ...]
     subject: str
     body: str
+    recording: str = ""

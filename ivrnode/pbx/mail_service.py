@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ivrnode.errors import ScriptError
 from ivrnode.pbx.arguments import Arguments
 from ivrnode.pbx.call import Call
@@ -56,7 +58,14 @@ class MailService:
             recipients=tuple(map(Mailbox.parse, recipients)),
             subject=given.line("subject", "", most=LONGEST_SUBJECT),
             body=request.body.decode("utf-8", "replace"),
+            recording=self._recording(call, given.line("attach", "", most=100)),
         )
+
+    def _recording(self, call: Call, id: str) -> str:
+        """No call gives away what others have recorded."""
+        if id and not re.fullmatch(rf"{re.escape(call.id)}-[0-9]{{1,3}}", id):
+            raise ScriptError(f"attach must be the id of a recording of this call, not {id!r:.60}")
+        return id
 
     def _sender(self, call: Call, wanted: str) -> Mailbox:
         """The tenant's own address, or another one of its domain: no tenant writes in the name of another."""

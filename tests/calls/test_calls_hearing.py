@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import email
+import io
 import wave
+from email.policy import default
 from typing import TYPE_CHECKING
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from sound import decibels, tone, tone_level
 from sound_files import sound_file
@@ -95,6 +101,47 @@ async def test_a_recording_ends_with_the_call_and_by_silence(open_house: OpenHou
     assert await silent.left() == "bye"  # nothing was left after the recording
     line = await house.wrote(" silence", category="SCRIPT")
     assert 2.0 < float(line.text.split()[1]) < 4.5
+
+
+class Inbox:
+    """A mail server that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.mails: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        self.mails.put_nowait(bytes(envelope.content or b""))
+        return "250 taken"
+
+
+async def test_a_message_on_the_machine_comes_by_mail_though_the_caller_has_hung_up(
+    open_house: OpenHouse, new_caller: NewCaller
+) -> None:
+    inbox = Inbox()
+    server = await asyncio.get_running_loop().create_server(lambda: SMTP(inbox), "127.0.0.1", 0)
+    script = f"""
+recording = call.record(channels=1)
+call.on("hangup", lambda: system.email(to="ann@b.example", subject="A message", attach=recording.id) and None)
+{WAITS}
+"""
+    port = server.sockets[0].getsockname()[1]
+    config = f'[mail]\nhost = "127.0.0.1"\nport = {port}\nsecurity = "none"\nsender = "ivr@acme.example"\n'
+    house = await open_house(scripts={"700": script}, tenant="rec = true", config=config)
+    caller = await new_caller()
+    await caller.dial(house.uri("700"))
+    caller.phone.play(tone(500, RATE, 10_000, 9000), RATE)
+    await house.wrote("recording ", category="APP")
+    await caller.reach(1500)
+    caller.phone.hangup()
+    async with asyncio.timeout(20):
+        message = email.message_from_bytes(await inbox.mails.get(), policy=default)
+    [attached] = message.iter_attachments()
+    with wave.open(io.BytesIO(attached.get_content())) as wav:
+        assert wav.getparams()[:3] == (1, 2, RATE)
+        heard = wav.readframes(wav.getnframes())
+    assert len(heard) > 16_000
+    assert tone_level(heard[-16_000:-1600], 500, RATE) > 7000
+    server.close()
 
 
 async def test_recording_that_is_off_is_refused(open_house: OpenHouse, new_caller: NewCaller) -> None:

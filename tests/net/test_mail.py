@@ -6,6 +6,7 @@ import asyncio
 import email
 from collections.abc import AsyncIterator
 from email.policy import default
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,6 +79,25 @@ async def test_a_mail_arrives(sink: Sink) -> None:
     assert message["Date"]
     assert message["Message-ID"].endswith("@acme.example>")
     assert message["Auto-Submitted"] == "auto-generated"
+
+
+async def test_a_recording_is_attached(sink: Sink, tmp_path: Path) -> None:
+    recording = tmp_path / "3f9c-1.wav"
+    recording.write_bytes(b"RIFF" + bytes(range(256)))
+    assert await sender(sink).send(MAIL, recording) == ""
+    message = email.message_from_bytes(sink.envelopes[0].content, policy=default)
+    [attached] = message.iter_attachments()
+    assert (attached.get_filename(), attached.get_content_type()) == ("3f9c-1.wav", "audio/wav")
+    assert attached.get_content() == recording.read_bytes()
+    assert message.get_body().get_content().replace("\r\n", "\n") == MAIL.body
+
+
+async def test_a_recording_that_is_too_large_or_gone_is_told(sink: Sink, tmp_path: Path) -> None:
+    with (tmp_path / "long.wav").open("wb") as file:
+        file.truncate(20 * 1024 * 1024 + 1)
+    assert "larger than 20 MiB" in await sender(sink).send(MAIL, tmp_path / "long.wav")
+    assert "cannot be read" in await sender(sink).send(MAIL, tmp_path / "gone.wav")
+    assert not sink.envelopes
 
 
 async def test_logging_in(sink: Sink) -> None:

@@ -88,6 +88,8 @@ def test_a_server_that_refuses_is_told(world: World, desk: Desk) -> None:
         ({"to": ["nobody"]}, "'nobody' is no e-mail address"),
         ({"to": ["a@b.example"], "subject": "Hi\r\nBcc: c@d.example"}, "subject must not have line breaks"),
         ({"to": ["a@b.example"], "subject": 7}, "subject must be text"),
+        ({"to": ["a@b.example"], "attach": "0123456789abcdef-1"}, "attach must be the id of a recording of this call"),
+        ({"to": ["a@b.example"], "attach": "../../etc/passwd"}, "attach must be the id"),
         ({"to": ["a@b.example"] * 4}, "quota emails_per_call: 3 are used up"),
     ],
 )
@@ -102,6 +104,11 @@ def test_what_is_no_mail(world: World, desk: Desk, arguments: dict[str, Any], er
 def test_another_address_of_the_tenants_domain_may_write(world: World, desk: Desk) -> None:
     ask(world, "email", to=["a@b.example"], sender="Sales <sales@ACME.example>")
     assert desk.mails[0][0].sender == Mailbox("Sales", "sales@ACME.example")
+
+
+def test_a_recording_of_the_call_goes_along(world: World, desk: Desk) -> None:
+    ask(world, "email", to=["a@b.example"], attach=f"{world.name}-2")
+    assert desk.mails[0][0].recording == f"{world.name}-2"
 
 
 def test_without_a_mail_server(world: World, desk: Desk) -> None:

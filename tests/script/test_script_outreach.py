@@ -45,7 +45,12 @@ async def test_a_mail(stage: Stage) -> None:
     )
     [request] = script.all(m.Request)
     assert (request.what, request.body) == ("email", "ß".encode())
-    assert request.arguments == {"to": ["a@b.example", "C <c@d.example>"], "sender": "x@y.example", "subject": "ä"}
+    assert request.arguments == {
+        "to": ["a@b.example", "C <c@d.example>"],
+        "sender": "x@y.example",
+        "subject": "ä",
+        "attach": "",
+    }
     reply(script, {"error": "no mail server is configured"})
     await script.idle()
     assert script.lines == ["Result(ok=False, error='no mail server is configured')"]
@@ -78,6 +83,7 @@ async def test_they_go_on_in_the_grace(stage: Stage, what: str) -> None:
         ("system.email(to='nobody')", "ValueError: to must be an e-mail address, not 'nobody'"),
         ("system.email(to=[])", "ValueError: to must be 1 to 20 addresses"),
         ("system.email(to='a@b.c', subject='x\\ny')", "ValueError: subject must not have line breaks"),
+        ("system.email(to='a@b.c', attach=None)", "TypeError: attach"),
         ("system.email(to='a@b.c', from_=3)", "TypeError: from must be str"),
         ("system.email(to='a@b.c', body='x' * 1100000)", "ValueError: body must not be longer than 1048576 bytes"),
         ("call.http(print)", "RuntimeError: call.http: this ivrnode takes no web requests"),

@@ -24,9 +24,9 @@ def read_sent(answer: Answer | None, error: str) -> Result:
 
 
 def send(
-    runtime: Runtime, services: Services, to: object, sender: object, subject: object, body: object
+    runtime: Runtime, services: Services, to: object, sender: object, subject: object, body: object, attach: object
 ) -> Pending[Result]:
-    """`to`: one address or a list of them, `sender` None: the tenant's own."""
+    """`to`: one address or a list of them, `sender` None: the tenant's own, `attach`: the id of a recording, or ""."""
     recipients = list(to) if isinstance(to, list | tuple) else [to]
     if not 0 < len(recipients) <= _MOST_RECIPIENTS:
         raise ValueError(f"to must be 1 to {_MOST_RECIPIENTS} addresses")
@@ -36,12 +36,13 @@ def send(
             raise ValueError(f"{name} must be an e-mail address, not {address!r:.80}")
     check("subject", subject, str)
     check("body", body, str)
+    check("attach", attach, str)
     if any(sign in str(subject) for sign in "\r\n\0"):
         raise ValueError("subject must not have line breaks")
     text = str(body).encode("utf-8", "replace")
     if len(text) > LONGEST_BODY:
         raise ValueError(f"body must not be longer than {LONGEST_BODY} bytes")
-    answer = services.ask("email", text, to=recipients, sender=sender or "", subject=subject)
+    answer = services.ask("email", text, to=recipients, sender=sender or "", subject=subject, attach=attach)
     return Pending(runtime, answer, read_sent)
 
 

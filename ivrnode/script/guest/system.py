@@ -58,10 +58,10 @@ class System:
 
     @takes_object
     def email(
-        self, to: str | list[str], from_: str | None = None, subject: str = "", body: str = ""
+        self, to: str | list[str], from_: str | None = None, subject: str = "", body: str = "", attach: str = ""
     ) -> Pending[Result]:
         """Send a mail through the operator's server. Awaited it gives `ok` and `error`."""
-        return mail.send(self._runtime, self._services, to, from_, subject, body)
+        return mail.send(self._runtime, self._services, to, from_, subject, body, attach)
 
     def parseEmailAdr(self, str: str) -> dict[str, str] | None:  # noqa: N802
         """The parts of `"Ann" <ann@acme.example>`: name, address, user, domain."""
