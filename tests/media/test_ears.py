@@ -7,10 +7,12 @@ from desk import Desk, Phone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ivrnode.audio.format import AudioFormat
 from ivrnode.audio.vad import Edge
 from ivrnode.media.gate import Gate
 from ivrnode.media.messages import Audio, Play, Record, Recorded, Speech, Stream, Watch, Withheld
 from ivrnode.media.voice import QUIET_MS
+from ivrnode.realtime.input_buffer import InputAudioBuffer, SpeechStarted, SpeechStopped
 from sound import tone, tone_level
 
 RATE = 8000
@@ -53,6 +55,19 @@ def test_the_gate_lets_speech_through_with_its_pre_roll_and_hang_over(desk: Desk
     [withheld] = desk.of(Withheld)
     assert withheld.bytes == 16 * withheld.ms
     assert abs(withheld.ms + len(passed) // 16 - 8000) <= interval_ms
+
+
+@pytest.mark.parametrize("silence_ms", [200, 500, 700])
+def test_a_service_that_gets_only_what_passes_finds_the_same_turns(desk: Desk, silence_ms: int) -> None:
+    phone = desk.call()
+    desk.command(GATED)
+    talk(desk, phone, pause(2000) + said(900) + pause(5000) + said(1500) + pause(4000))
+    service = InputAudioBuffer(AudioFormat("g711_ulaw", RATE), detects_turns=True, silence_ms=silence_ms, prefix_ms=300)
+    edges = [edge for event in desk.of(Audio) for edge in service.append(event.audio)]
+    assert [type(edge) for edge in edges] == [SpeechStarted, SpeechStopped] * 2
+    for edge, spoken_ms in zip(edges[1::2], (900, 1500), strict=True):
+        assert isinstance(edge, SpeechStopped)
+        assert abs(edge.utterance.seconds * 1000 - 300 - spoken_ms - silence_ms) <= 100
 
 
 def test_a_short_pause_does_not_close_the_gate(desk: Desk) -> None:

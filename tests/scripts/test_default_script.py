@@ -479,6 +479,33 @@ async def test_rule_20_logs_both_sides_and_the_end(pool: Workers) -> None:
         assert re.fullmatch(r"\d+ s, 1 turns, caller", line.log[-1][1])
 
 
+@pytest.mark.parametrize(
+    ("settings", "gate"),
+    [
+        ({}, (0, 0)),
+        ({"vad_gate": True}, (300, 800)),
+        ({"vad_gate": True, "silence_ms": 700}, (300, 800)),
+        ({"vad_gate": True, "silence_ms": 1200}, (300, 1300)),
+    ],
+)
+async def test_the_gate_is_off_by_default_and_longer_than_the_silence_that_ends_a_turn(
+    pool: Workers, settings: dict[str, Any], gate: tuple[int, int]
+) -> None:
+    async with call(pool, settings=settings) as line:
+        await ready(line)
+        await line.until(lambda: line.is_streaming)
+        assert (line.streams[-1].pre_roll_ms, line.streams[-1].hang_over_ms) == gate
+
+
+async def test_what_the_gate_saved_is_in_the_last_line(pool: Workers) -> None:
+    async with call(pool, settings={"vad_gate": True, "codec": "g711_alaw"}) as line:
+        await ready(line)
+        line.tell(m.Told(0, "withheld", {"ms": 4200}))
+        line.hang_up()
+        await line.ended()
+        assert re.fullmatch(r"\d+ s, 0 turns, caller, 4.2 s \(33600 bytes\) of silence not sent", line.log[-1][1])
+
+
 async def test_rule_20_unknown_events_and_fields_are_ignored(pool: Workers) -> None:
     async with call(pool, "noise", strict=False) as line:
         await ready(line)

@@ -34,6 +34,7 @@ SETTINGS = {
     },
     "interval": {"default": 0.06, "help": "Seconds of the caller's sound in one message."},
     "silence_ms": {"default": 500, "help": "So long a pause ends the caller's turn."},
+    "vad_gate": {"default": False, "help": "Send the service speech only: saves traffic, but not every service can."},
     "idle_seconds": {"type": "float", "default": 0, "help": "Ask after so much silence, then hang up; 0 = never."},
     "transcription_model": {"default": "gpt-transcribe", "help": "Which model writes down what the caller says."},
     "greeting": {
@@ -124,6 +125,7 @@ fallback = settings["fallback"]
 codec = settings["codec"]
 interval = settings["interval"]
 silence_ms = settings["silence_ms"]
+vad_gate = settings["vad_gate"]
 idle_seconds = settings["idle_seconds"]
 transcription_model = settings["transcription_model"]
 
@@ -287,7 +289,9 @@ def error_came(event):
 
 
 def start_stream():
-    call.stream(codec=codec, interval=interval, callback=caller_spoke)
+    # The service ends a turn by the silence that it receives: it must get more of it than that takes.
+    vad = {"hang_over": max(0.8, silence_ms / 1000 + 0.1)} if vad_gate else False
+    call.stream(codec=codec, interval=interval, callback=caller_spoke, vad=vad)
 
 
 def caller_spoke(audio):
@@ -536,7 +540,9 @@ def key_pressed(digit):
 
 def ended(reason):
     state.is_leaving = True
-    console.log(f"{time.monotonic() - began:.0f} s, {state.turns} turns, {reason}")
+    saved = call.withheld_ms
+    gate = f", {saved / 1000:.1f} s ({saved * BYTES_PER_MS} bytes) of silence not sent" if vad_gate else ""
+    console.log(f"{time.monotonic() - began:.0f} s, {state.turns} turns, {reason}{gate}")
 
 
 # Here it begins.
