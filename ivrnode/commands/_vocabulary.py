@@ -7,7 +7,6 @@ import inspect
 from types import ModuleType
 from typing import Any
 
-from ivrnode.script.guest import later
 from ivrnode.script.guest.environment import Environment
 from ivrnode.script.guest.link import Link
 from ivrnode.script.guest.loop import ScriptLoop
@@ -49,8 +48,6 @@ def _object(value: Any) -> Noun:
     names = set(dir(value))
     for base in kind.__mro__:
         names |= set(inspect.get_annotations(base))
-    if isinstance(value, later.Later):
-        names |= set(later.METHODS[kind.__name__])
     members = {name: _member(kind, name) for name in names if not name.startswith("_")}
     return Noun(members, tuple(getattr(kind, "_events", ())))
 
