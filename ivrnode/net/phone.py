@@ -26,7 +26,7 @@ from ivrnode.net.addresses import LocalAddresses
 from ivrnode.net.flows import Flows
 from ivrnode.net.media import InLoopMedia
 from ivrnode.sdp.description import SessionDescription
-from ivrnode.sdp.negotiation import Capabilities, LocalSession, accept_answer, offer
+from ivrnode.sdp.negotiation import Capabilities, LocalSession, MediaPlan, accept_answer, answer, offer
 from ivrnode.sip import events as sip
 from ivrnode.sip.address import NameAddr
 from ivrnode.sip.digest import Credentials
@@ -53,7 +53,11 @@ class PhoneError(IvrNodeError):
 
 
 class Phone:
-    """One call at a time. `on_sound(heard, said)`: pcm16 at 8000 Hz, equal lengths, from the answer on."""
+    """One call at a time. `on_sound(heard, said)`: pcm16 at 8000 Hz, equal lengths, from the answer on.
+
+    `answers`: what a call that comes in gets. 200: it rings and is answered; 180: it rings; else that refusal. `called`
+    is done when one was answered.
+    """
 
     def __init__(
         self,
@@ -62,8 +66,9 @@ class Phone:
         *,
         user: str = "phone",
         codecs: tuple[str, ...] = ("PCMU", "PCMA", "G722"),
+        answers: int = 486,
     ) -> None:
-        self._log, self._on_sound, self._user = log, on_sound, user
+        self._log, self._on_sound, self._user, self._answers = log, on_sound, user, answers
         self._capabilities = Capabilities(codecs=codecs)
         self._addresses = LocalAddresses()
         self._flows = Flows(self._sip_received, self._flow_closed, log)
@@ -72,6 +77,7 @@ class Phone:
         self._credentials: Credentials | None = None
         self._session: InviteSession | None = None
         self._offer: SessionDescription | None = None
+        self._invited: sip.Invited | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._items = itertools.count(1)
         self._opened: asyncio.Future[media.Address] | None = None
@@ -80,6 +86,7 @@ class Phone:
         self._registration: Registration | None = None
         self._plays: dict[int, asyncio.Future[None]] = {}
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.digits_heard = ""
 
     async def __aenter__(self) -> Phone:
@@ -203,7 +210,10 @@ class Phone:
             case sip.Offered():
                 event.session.reject(488, now)
             case sip.Invited():
-                event.session.reject(486, now)
+                self._called(event, now)
+            case sip.Confirmed():
+                self._talk()
+                _finish(self.called, None)
             case sip.Asked():
                 self._agent.respond(event, 200 if event.request.method == "OPTIONS" else 405, now)
             case sip.Registered():
@@ -222,13 +232,38 @@ class Phone:
             _fail(self._answered, PhoneError(488, str(error)))
             self.hangup()
             return
+        self._connect_media(plan)
+        self._talk()
+        _finish(self._answered, None)
+
+    def _called(self, event: sip.Invited, now: float) -> None:
+        if self._session is not None or event.offer is None or self._answers >= 300:
+            event.session.reject(self._answers if self._session is None else 486, now)
+            return
+        self._session = event.session
+        event.session.ring(now)
+        if self._answers == 200:
+            self._invited = event
+            self._media.send(media.Open(LEG, "0.0.0.0"))
+
+    def _answer(self, invited: sip.Invited, port: int) -> None:
+        """The port for a call that came in is there."""
+        address = (self._addresses.towards(invited.session.flow.remote[0]), port)
+        theirs = SessionDescription.parse(invited.offer or b"")
+        ours, plan = answer(theirs, self._capabilities, address, LocalSession(LEG))
+        self._connect_media(plan)
+        invited.session.accept(str(ours).encode(), time.monotonic())
+        self._drain()
+
+    def _connect_media(self, plan: MediaPlan) -> None:
         self._media.send(
             media.Connect(LEG, plan.remote, plan.codec, plan.payload_type, plan.digit_payload_type, plan.direction)
         )
+
+    def _talk(self) -> None:
         if self._on_sound is not None:
             self._media.send(media.Record(LEG, True))
         self._media.send(media.Start(LEG))
-        _finish(self._answered, None)
 
     def _media_told(self, event: media.Event) -> None:
         match event:
@@ -242,6 +277,9 @@ class Phone:
                 self.digits_heard += event.digit
             case media.Opened():
                 _finish(self._opened, event.address)
+                if self._invited is not None:
+                    self._answer(self._invited, event.address[1])
+                    self._invited = None
             case media.OpenFailed():
                 _fail(self._opened, PhoneError(0, event.error))
             case _:
