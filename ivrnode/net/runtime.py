@@ -203,6 +203,7 @@ class World:
     async def close(self) -> None:
         for job in (*self._jobs.values(), *self._errands):
             job.cancel()
+        await asyncio.gather(*self._errands, return_exceptions=True)
         await self.flows.close()
         await self._sockets.stop()
         await asyncio.gather(self._http.close(), self._operators_http.close())
