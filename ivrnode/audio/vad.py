@@ -44,14 +44,18 @@ class EnergyVad:
 
     def __init__(self, rate: int, silence_ms: int = 500) -> None:
         self.is_speech = False
-        self._frame_bytes = 2 * (rate * FRAME_MS // 1000)
         self._silence_ms = silence_ms
-        self._rest = b""
+        self.change_rate(rate)
         self._now_ms = 0
         self._loud_frames = 0
         self._last_loud_ms = 0
         self._minima = deque([QUIET_DB] * _BLOCKS, maxlen=_BLOCKS)
         self._block_minimum, self._block_frames = 0.0, 0
+
+    def change_rate(self, rate: int) -> None:
+        """What comes from here on has another rate; what did not fill a frame is let go."""
+        self._frame_bytes = 2 * (rate * FRAME_MS // 1000)
+        self._rest = b""
 
     @property
     def floor_db(self) -> float:

@@ -20,7 +20,6 @@ QUIET_MS = 500
 """So long a pause ends speech."""
 LONGEST_LAG_MS = 140
 """So long after its first sample speech is known at the latest: three loud frames, and the block that they end in."""
-_FORMAT = AudioFormat("pcm16", 8000)
 _BLOCK_FRAMES = 3
 _ECHO_BLOCKS = 5
 
@@ -28,14 +27,14 @@ _ECHO_BLOCKS = 5
 class Voice:
     """`now_ms`: sound that was fed; the clock of the edges."""
 
-    __slots__ = ("_heard", "_heard_to_pcm", "_played_db", "_said", "_said_to_pcm", "_vad", "now_ms")
+    __slots__ = ("_heard", "_played_db", "_said", "_to_pcm", "_vad", "now_ms")
 
     def __init__(self, source: AudioFormat) -> None:
         self.now_ms = 0
         self._heard: list[bytes] = []
         self._said: list[bytes] = []
         self._played_db = deque([NO_ECHO_DB] * _ECHO_BLOCKS, maxlen=_ECHO_BLOCKS)
-        self._vad = EnergyVad(_FORMAT.rate, QUIET_MS)
+        self._vad = EnergyVad(source.rate, QUIET_MS)
         self.change_source(source)
 
     @property
@@ -49,14 +48,19 @@ class Voice:
         self._said.append(said)
         if len(self._heard) < _BLOCK_FRAMES:
             return []
-        self._played_db.append(level_db(self._said_to_pcm.convert(b"".join(self._said))))
-        pcm = self._heard_to_pcm.convert(b"".join(self._heard))
+        heard, said = b"".join(self._heard), b"".join(self._said)
+        if self._to_pcm is not None:
+            heard, said = self._to_pcm.convert(heard), self._to_pcm.convert(said)
+        self._played_db.append(level_db(said))
         self._heard.clear()
         self._said.clear()
-        return self._vad.feed(pcm, max(self._played_db))
+        return self._vad.feed(heard, max(self._played_db))
 
     def change_source(self, source: AudioFormat) -> None:
         """Another codec on the wire; the unfinished block is let go."""
         self._heard.clear()
         self._said.clear()
-        self._heard_to_pcm, self._said_to_pcm = Converter(source, _FORMAT), Converter(source, _FORMAT)
+        self._vad.change_rate(source.rate)
+        # A leg's own format is pcm16 or G.711, for which a table is enough: one converter does for both directions.
+        pcm = AudioFormat("pcm16", source.rate)
+        self._to_pcm = None if source == pcm else Converter(source, pcm)
