@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from ivrnode.errors import IvrNodeError
+from ivrnode.net.child import command, import_path
 
 READY_SECONDS = 20.0
 STOP_SECONDS = 10.0
@@ -107,10 +108,9 @@ class Child:
     @classmethod
     async def start(cls, name: str, tell: Tell, *arguments: str) -> Child:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "ivrnode",
+            *command("ivrnode"),
             *arguments,
+            env={**os.environ, "PYTHONPATH": import_path()},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             stdin=asyncio.subprocess.DEVNULL,

@@ -12,17 +12,15 @@ import asyncio
 import os
 import random
 import socket
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Protocol
 
-import ivrnode
 from ivrnode.errors import StateError
 from ivrnode.media.engine import Engine
 from ivrnode.media.messages import Command, Event, LoadReport
+from ivrnode.net.child import command, import_path
 from ivrnode.net.media_frames import Decoder, encode
 from ivrnode.net.media_process import READY
 from ivrnode.net.rtp_ports import RtpPorts
@@ -198,14 +196,12 @@ class ProcessMedia:
         try:
             with theirs:
                 self._process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "ivrnode.net.media_process",
+                    *command("ivrnode.net.media_process"),
                     str(theirs.fileno()),
                     *map(str, self._ports),
                     stdin=asyncio.subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
-                    env=_environment(),
+                    env={**os.environ, "PYTHONPATH": import_path()},
                 )
             async with asyncio.timeout(_START_TIMEOUT):
                 greeting = await self._loop.sock_recv(ours, len(READY))
@@ -250,9 +246,3 @@ class ProcessMedia:
         except TimeoutError:
             process.kill()
             await process.wait()
-
-
-def _environment() -> dict[str, str]:
-    """Ours, in which this very package is found."""
-    path = os.pathsep.join(filter(None, (str(Path(ivrnode.__file__).parents[1]), os.environ.get("PYTHONPATH"))))
-    return {**os.environ, "PYTHONPATH": path}

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-import sys
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ivrnode.errors import IvrNodeError
+from ivrnode.net.child import bare_environment, command
 from ivrnode.net.sound_worker import LONGEST_FILE, RATE
 from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
 from ivrnode.pbx.prompt import Prompt
@@ -135,11 +135,9 @@ class Sounds:
 
 
 async def _worker(source: int) -> asyncio.subprocess.Process:
-    # It sees the core's import path and nothing else of its environment: secrets live there.
-    environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": os.environ.get("PATH", "")}
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ivrnode.net.sound_worker",
-        stdin=source, stdout=asyncio.subprocess.PIPE, env=environment, start_new_session=True,
+        *command("ivrnode.net.sound_worker"),
+        stdin=source, stdout=asyncio.subprocess.PIPE, env=bare_environment(), start_new_session=True,
     )  # fmt: skip
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import Sequence
 from typing import Protocol, cast
 
 import orjson
 
+from ivrnode.net.child import bare_environment, command
 from ivrnode.net.speech_worker import ANSWER, REQUEST
 
 
@@ -36,11 +35,9 @@ class SpeechProcess(asyncio.SubprocessProtocol):
     @classmethod
     async def start(cls, engines: Sequence[str], listener: SpeechListener) -> SpeechProcess:
         """Raises OSError when no process can be started."""
-        # It sees the core's import path and nothing else of its environment: secrets live there.
-        environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": os.environ.get("PATH", "")}
         _, process = await asyncio.get_running_loop().subprocess_exec(
-            lambda: cls(listener), sys.executable, "-m", "ivrnode.net.speech_worker", *engines,
-            stderr=None, env=environment, start_new_session=True,
+            lambda: cls(listener), *command("ivrnode.net.speech_worker"), *engines,
+            stderr=None, env=bare_environment(), start_new_session=True,
         )  # fmt: skip
         return process
 

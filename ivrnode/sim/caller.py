@@ -46,6 +46,7 @@ class Caller:
         self._report = Report(self._phone, desk.clock)
         desk.witness.reports.append(self._report)
         self._since = 0.0
+        self._seen_errors = 0
         self._phone.dial(extension)
         desk.run(lambda: self._phone.is_up or self._phone.refusal or self.hung_up, _PATIENCE)
         if self._phone.refusal:
@@ -119,7 +120,13 @@ class Caller:
     @property
     def errors(self) -> list[str]:
         """Those that are errors: an exception in the script, a kill, a script that could not start."""
+        self._seen_errors = len(self._report.errors)
         return list(self._report.errors)
+
+    @property
+    def unseen_errors(self) -> list[str]:
+        """Errors since `errors` was looked at last."""
+        return self._report.errors[self._seen_errors :]
 
     @property
     def seconds(self) -> float:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ivrnode.errors import StateError
 from ivrnode.media import messages as media
 from ivrnode.media.engine import Engine
 from ivrnode.net.clients import Key
@@ -38,6 +39,7 @@ from ivrnode.sim.witness import Witness
 from ivrnode.sim.words import Piece
 from ivrnode.sip.flow import Flow
 
+_PATIENCE = 60.0  # seconds of real time
 _OWN_QUESTIONS = 1 << 30  # request numbers that no script has: questions of the desk itself
 
 
@@ -80,7 +82,16 @@ class World:
             if not self.is_busy:
                 return
             self._news.clear()
-            await self._news.wait()
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    await self._news.wait()
+            except TimeoutError:
+                raise StateError(f"nothing has come of it for {_PATIENCE:.0f} s: {self._waited_for()}") from None
+
+    def _waited_for(self) -> str:
+        if self._jobs:
+            return f"{len(self._jobs)} sentences or web requests"
+        return "a script has not dealt with what it was told"
 
     def turn(self) -> None:
         """The engine's next turn is due."""
