@@ -239,7 +239,7 @@ class Leg:
             self._rtcp_at = now + self._rtcp_interval() / 2  # RFC 3550 s6.2: the first one comes sooner
         self._audio_type, self._digit_type = command.payload_type, command.digit_payload_type
         others = {_COMFORT_NOISE} if self._digit_type is None else {_COMFORT_NOISE, self._digit_type}
-        self.session.connect(command.remote, self._audio_type, frozenset(others), now)
+        self.session.connect(command.remote, self._audio_type, frozenset(others), now, command.remote_rtcp)
         could_hear, self._may_hear = self._may_hear, command.direction in _RECEIVING
         self._may_send = command.direction in _SENDING
         if could_hear != self._may_hear:

@@ -31,6 +31,7 @@ class Connect:
 
     `remote` is the SDP address (None while unknown): sent to until the first valid packet, then latched (sip.md 8).
     `direction` is ours: sendrecv, sendonly, recvonly or inactive. `digit_payload_type` None: no telephone-event.
+    `remote_rtcp` None: the port above (RFC 3605).
     """
 
     leg: int
@@ -39,6 +40,7 @@ class Connect:
     payload_type: int
     digit_payload_type: int | None = None
     direction: str = "sendrecv"
+    remote_rtcp: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

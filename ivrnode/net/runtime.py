@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from ivrnode import __version__
-from ivrnode.config import Config
+from ivrnode.config import Config, Listen
 from ivrnode.log import Log
 from ivrnode.media.messages import Command, LoadReport
 from ivrnode.media.messages import Event as MediaEvent
@@ -86,10 +86,11 @@ class Runtime:
             settings=config.settings,
             secrets=config.secrets,
             max_calls=config.scripts.max_calls,
+            voices=config.speech.voices,
             web_url=lambda: self._web.url,
         )
         desk = RegistrationDesk(store, digest, log)
-        self.core = Core(reception, desk, self.world, log, self._sent_by, ids, config.media.address or "0.0.0.0")
+        self.core = Core(reception, desk, self.world, log, self._sent_by, ids, config.media.address)
         self.world.core = self.core
         hooks = offer_services(self.core, config.mail, config.sms, config.secrets)
         self._web = WebHooks(hooks.received)
@@ -127,7 +128,7 @@ class Runtime:
             await self._web.start(*self.config.web.listen, self.config.web.public_url)
         await self._control.start()
         self._ticker = asyncio.create_task(self._tick())
-        where = " ".join(f"{transport}:{host}:{port}" for transport, host, port in self.listening)
+        where = " ".join(str(Listen(*place)) for place in self.listening)
         self.log.write("GENERAL", 1, f"ivrnode {__version__} listens on {where}")
 
     async def _close(self) -> None:
@@ -159,7 +160,7 @@ class Runtime:
         """A fault of ours in one callback: logged in full, and every other call goes on."""
         error = context.get("exception")
         trace = "".join(traceback.format_exception(error)) if error is not None else ""
-        self.log.write("GENERAL", 0, f"internal error: {context['message']}\n{trace}".rstrip())
+        self.log.write("GENERAL", 0, f"internal error: {context.get('message', '')}\n{trace}".rstrip())
 
     def _sent_by(self, flow: Flow) -> tuple[str, int]:
         return self.addresses.towards(flow.remote[0]), flow.local[1]

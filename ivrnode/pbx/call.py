@@ -136,9 +136,8 @@ class Call:
     def begin(self, now: float) -> None:
         """The caller is there: the script starts."""
         self.state, self.answered_at = State.ANSWERED, now
-        self.write(
-            "APP", 4, f"answered {self.facts.caller or 'anonymous'} for {self.node.extension} at {self.party.name}"
-        )
+        caller = self.facts.caller or "anonymous"
+        self.write("APP", 4, f"answered {caller} for {self.node.extension} at {self.party.name}")
         self._agenda.set((self.id, "max"), now + self.node.max_duration, lambda at: self.end("max_duration", at))
         self._run_script(now)
 
@@ -236,7 +235,10 @@ class Call:
 
     def script_ended(self, end: ScriptEnd, now: float) -> None:
         self._has_script = False
-        self.write("SCRIPT", 1 if end.is_fault else 6, f"script {end.reason}: {end.text}".removesuffix(": "))
+        is_bad = end.is_fault or end.reason in ("crashed", "start_failed")
+        self.write("SCRIPT", 1 if is_bad else 6, f"script {end.reason}: {end.text}".removesuffix(": "))
+        if end.audio_dropped:
+            self.write("SCRIPT", 3, f"too slow: {end.audio_dropped} chunks of sound were dropped")
         self._count_end(end, now)
         if self.sound.is_closed:
             self._leave(now)
@@ -357,8 +359,8 @@ class Call:
         self._end_script("the call gave up")
         self._effects.media(media.Stream(self.party.leg, ""))
         self._effects.media(media.Mute(self.party.leg, 0))
-        text = self.node.fallback_text or fallback.apology(self._lang)
-        self._say(script.Say(APOLOGY, text, self._lang), now)
+        text, lang = (self.node.fallback_text, self._lang) if self.node.fallback_text else fallback.apology(self._lang)
+        self._say(script.Say(APOLOGY, text, lang), now)
         self._agenda.set((self.id, "drain"), now + MOST_DRAIN, lambda at: self.end("error", at))
 
     @property

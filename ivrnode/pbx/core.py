@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from ivrnode.errors import ProtocolError
 from ivrnode.log import Log
 from ivrnode.media import messages as media
 from ivrnode.pbx.agenda import Agenda
@@ -48,7 +49,7 @@ class Core:
         log: Log,
         sent_by: Callable[[Flow], tuple[str, int]],
         ids: random.Random,
-        media_host: str = "0.0.0.0",
+        media_host: str = "",
     ) -> None:
         self.user_agent = UserAgent(ids, sent_by, allow=ALLOWED)
         self.calls: dict[str, Call] = {}
@@ -65,10 +66,7 @@ class Core:
     # SIP.
 
     def sip_received(self, data: bytes, flow: Flow, now: float) -> None:
-        if self._log.is_on("SIP", 9):
-            self._log.write(
-                "SIP", 9, f"< {flow.transport}:{flow.remote[0]}:{flow.remote[1]} {data.decode(errors='replace')}"
-            )
+        self._write_message("<", data, flow)
         self.user_agent.receive(data, flow, now)
         self._drain(now)
 
@@ -93,8 +91,7 @@ class Core:
 
     def _write_message(self, direction: str, data: bytes, flow: Flow) -> None:
         if self._log.is_on("SIP", 9):
-            where = f"{flow.transport}:{flow.remote[0]}:{flow.remote[1]}"
-            self._log.write("SIP", 9, f"{direction} {where} {data.decode(errors='replace')}")
+            self._log.write("SIP", 9, f"{direction} {flow} {data.decode(errors='replace')}")
 
     def _sip_told(self, event: sip.Event, now: float) -> None:
         match event:
@@ -115,9 +112,20 @@ class Core:
             leg, capabilities = self.exchange.new_leg(), self.exchange.capabilities
             party = SipParty(event.session, event.offer, leg, self._effects, capabilities)
         except RefusedError as refused:
-            event.session.reject(refused.status, now, refused.reason, refused.headers)
-            return
-        self.exchange.open_leg(party.leg, self._new_call(assignment, party, now))
+            self._refuse(event, refused, now)
+        except ProtocolError as error:
+            self._refuse(event, RefusedError(error.status, str(error)), now)
+        except Exception:
+            event.session.reject(500, now)  # a caller is never left without an answer, whatever is wrong with us
+            raise
+        else:
+            self.exchange.open_leg(party.leg, self._new_call(assignment, party, now), event.session.flow)
+
+    def _refuse(self, event: sip.Invited, refused: RefusedError, now: float) -> None:
+        request = event.request
+        text = f"refused {request.from_.uri} from {event.session.flow} for {request.uri}: {refused}"
+        self._log.write("SIP", 7 if refused.status == 401 else 4, text)
+        event.session.reject(refused.status, now, refused.reason, refused.headers)
 
     def _new_call(self, assignment: Assignment, party: SipParty, now: float) -> Call:
         call = Call(assignment, party, self.house, self.services, self._forget, now)

@@ -10,6 +10,7 @@ from ivrnode.pbx.effects import Effects
 from ivrnode.pbx.party import Party
 from ivrnode.sdp.negotiation import Capabilities
 from ivrnode.sip import events as sip
+from ivrnode.sip.flow import Flow
 from ivrnode.sip.invite import InviteSession
 from ivrnode.sip.user_agent import UserAgent
 
@@ -34,7 +35,7 @@ class Owner(Protocol):
 
 
 class Exchange:
-    """All legs and sessions of a core. `media_host`: the address that RTP ports are bound at."""
+    """All legs and sessions of a core. `media_host`: the address that RTP ports are bound at, "" = any."""
 
     def __init__(self, agent: UserAgent, effects: Effects, media_host: str) -> None:
         self.agent, self.effects = agent, effects
@@ -47,9 +48,11 @@ class Exchange:
     def new_leg(self) -> int:
         return next(self._numbers)
 
-    def open_leg(self, leg: int, owner: Owner) -> None:
+    def open_leg(self, leg: int, owner: Owner, flow: Flow) -> None:
+        """Bind its ports, in the address family in which the far end behind `flow` is spoken to."""
         self._legs[leg] = owner
-        self.effects.media(media.Open(leg, self._media_host))
+        wildcard = "::" if ":" in flow.remote[0] else "0.0.0.0"
+        self.effects.media(media.Open(leg, self._media_host or wildcard))
 
     def own_session(self, session: InviteSession, owner: Owner) -> None:
         self._sessions[session] = owner

@@ -15,8 +15,10 @@ APOLOGIES = {
 TONE_RATE = 8000
 
 
-def apology(lang: str) -> str:
-    return APOLOGIES.get(lang, APOLOGIES["en"])
+def apology(lang: str) -> tuple[str, str]:
+    """The words, and the language they are in: the caller's if we have it, else English."""
+    lang = lang if lang in APOLOGIES else "en"
+    return APOLOGIES[lang], lang
 
 
 def information_tone() -> bytes:

@@ -48,7 +48,7 @@ class Outcall:
         self._refusals: list[tuple[int, str]] = []
         self._is_over = False
         self._leg = exchange.new_leg()
-        exchange.open_leg(self._leg, self)
+        exchange.open_leg(self._leg, self, calls[0].flow)
         agenda.set(self, now + timeout, lambda at: self._fail(*NO_ANSWER, at))
 
     def cancel(self, now: float) -> None:

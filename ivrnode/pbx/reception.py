@@ -29,6 +29,7 @@ from ivrnode.tenancy.tenant import Account, IvrNode, Tenant, node_settings
 SECRET_HEADERS = {"authorization", "proxy-authorization"}
 MOST_HEADERS, MOST_HEADER = 100, 1000
 BUSY = (("Retry-After", "10"),)
+NO_VOICES: Mapping[str, str] = {}
 
 
 class Reception:
@@ -45,12 +46,14 @@ class Reception:
         settings: Mapping[str, Any],
         secrets: Mapping[str, Secret],
         max_calls: int,
+        voices: Mapping[str, str] = NO_VOICES,
         web_url: Callable[[], str] = str,
     ) -> None:
-        """`web_url`: what a call's secret is put behind to make its `http_url`; "": no web requests come in."""
+        """`voices`: by language, where neither node nor tenant names one. `web_url`: what a call's secret is put behind
+        to make its `http_url`; "": no web requests come in."""
         self._store, self._templates, self._digest, self._log, self._ids = store, templates, digest, log, ids
         self._settings, self._secrets, self._max_calls = settings, secrets, max_calls
-        self._web_url = web_url
+        self._voices, self._web_url = voices, web_url
 
     def admit(self, request: Request, flow: Flow, calls: Collection[Call], now: float) -> Assignment:
         """What the call is about. Raises RefusedError."""
@@ -58,9 +61,9 @@ class Reception:
         tenant = self._store.resolve(request.uri.host)
         if tenant is None:
             raise RefusedError(404, "Unknown domain")
-        node = self._node(tenant, request, flow, now)
+        node, account = self._node(tenant, request, flow, now)
         self._check_room(tenant, calls)
-        return self._assign(tenant, node, _facts(tenant, node, request))
+        return self._assign(tenant, node, _facts(tenant, node, account, request))
 
     def announce(self, before: Assignment, dest: str, params: Mapping[str, Any], calls: Collection[Call]) -> Assignment:
         """Somebody else is called for the caller of another assignment; the same node's script takes him first. Raises
@@ -92,19 +95,21 @@ class Reception:
         """The tenant as it is now; None for one that is gone while its calls are still up."""
         return self._store.resolve(domain)
 
-    def _node(self, tenant: Tenant, request: Request, flow: Flow, now: float) -> IvrNode:
-        found = route(tenant, request.uri.plain_user)
+    def _node(self, tenant: Tenant, request: Request, flow: Flow, now: float) -> tuple[IvrNode, Account | None]:
+        """The node that is called, and the account that proved to be the caller, if one had to."""
+        found, account = route(tenant, request.uri.plain_user), None
         if not isinstance(found, IvrNode) or found.access == "accounts":
             # Before saying whether the number exists: strangers must not be able to list a tenant's extensions.
-            authenticate(self._digest, request, tenant, flow, now)
+            account = authenticate(self._digest, request, tenant, flow, self._log, now)
         if found is None:
             raise RefusedError(404, f"Nobody has the number {request.uri.plain_user} here")
         if isinstance(found, Account):
             raise RefusedError(480, "Calls between phones are not connected yet")
-        return found
+        return found, account
 
     def _assign(self, tenant: Tenant, node: IvrNode, facts: Facts) -> Assignment:
         call = f"{self._ids.getrandbits(64):016x}"
+        node = replace(node, voices={**self._voices, **node.voices})
         facts = replace(facts, callid=call, http_url=self._http_url())
         secrets = Secrets(secrets_of(self._secrets, tenant.secrets, node.secrets), call)
 
@@ -127,15 +132,16 @@ class Reception:
         return f"{base}{self._ids.getrandbits(128):032x}" if base else ""
 
 
-def _facts(tenant: Tenant, node: IvrNode, request: Request) -> Facts:
+def _facts(tenant: Tenant, node: IvrNode, account: Account | None, request: Request) -> Facts:
+    """An account is called by its own name: its From could claim any number."""
     caller = request.from_
-    user = caller.uri.plain_user
+    user = account.name if account else caller.uri.plain_user
     return Facts(
         callid="",
         lang=node.language,
         caller="" if user.lower() == "anonymous" else user,
         called=request.uri.plain_user,
-        caller_name=caller.display_name,
+        caller_name=(account.display if account else "") or caller.display_name,
         tenant=tenant.domain,
         node=node.extension,
         from_uri=str(caller),

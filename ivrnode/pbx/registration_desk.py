@@ -42,7 +42,7 @@ class RegistrationDesk:
         tenant = self._store.resolve(uri.host)
         if tenant is None:
             raise RefusedError(404, "Unknown domain")
-        account = authenticate(self._digest, request, tenant, flow, now)
+        account = authenticate(self._digest, request, tenant, flow, self._log, now)
         if account.name != uri.plain_user:
             raise RefusedError(403, f"Account {account.name} may not register {uri.plain_user}")
         aor = _aor(account.name, tenant.domain)
@@ -51,7 +51,7 @@ class RegistrationDesk:
         self._log.write(
             "REGISTER",
             4 if status == 200 else 3,
-            f"{account.name} from {flow.transport}:{flow.remote[0]}:{flow.remote[1]}: {status}, {count} contacts",
+            f"{account.name} from {flow}: {status}, {count} contacts",
             tenant=tenant.domain,
         )
         return status, reason, tuple(headers)

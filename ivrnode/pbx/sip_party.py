@@ -66,7 +66,7 @@ class SipParty:
 
     @property
     def name(self) -> str:
-        return f"{self.session.flow.transport}:{self.session.flow.remote[0]}:{self.session.flow.remote[1]}"
+        return str(self.session.flow)
 
     def answer(self, port: int, now: float) -> None:
         """The leg is open on `port`: answer the INVITE. A late offer gets our offer instead."""
@@ -111,7 +111,15 @@ class SipParty:
     def _connect(self, plan: MediaPlan) -> None:
         self.plan = plan
         self._effects.media(
-            media.Connect(self.leg, plan.remote, plan.codec, plan.payload_type, plan.digit_payload_type, plan.direction)
+            media.Connect(
+                self.leg,
+                plan.remote,
+                plan.codec,
+                plan.payload_type,
+                plan.digit_payload_type,
+                plan.direction,
+                plan.remote_rtcp,
+            )
         )
 
 

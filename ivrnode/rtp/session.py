@@ -62,8 +62,16 @@ class RtpSession:
         self._sender_report = 0
         self._sender_report_at = 0.0
 
-    def connect(self, remote: Address | None, audio_type: int, other_types: frozenset[int], now: float) -> None:
-        """What offer and answer agreed on: the SDP address, the payload type of audio, others that may come."""
+    def connect(
+        self,
+        remote: Address | None,
+        audio_type: int,
+        other_types: frozenset[int],
+        now: float,
+        remote_rtcp: Address | None = None,
+    ) -> None:
+        """What offer and answer agreed on: the SDP address, the payload type of audio, others that may come. RTCP goes
+        to `remote_rtcp`, without it to the port above (RFC 3550 s11)."""
         self._second = audio_type | self._second & MARKER
         self._audio_type, self._types = audio_type, other_types | {audio_type}
         if remote is not None and (remote[0] in _NOWHERE or not remote[1]):
@@ -71,7 +79,7 @@ class RtpSession:
         if remote is None or remote == self._remote:
             return
         self._remote = self.target = remote
-        self.rtcp_target = (remote[0], remote[1] + 1)
+        self.rtcp_target = remote_rtcp or (remote[0], remote[1] + 1)
         if self._latched is not None:
             self._moved_at, self._trusted = now, None
 

@@ -21,6 +21,11 @@ class Flow:
     remote: tuple[str, int]
     id: int = 0
 
+    def __str__(self) -> str:
+        """Where it leads, for people: `udp:192.0.2.1:5060`, `tcp:[2001:db8::1]:5060`."""
+        host, port = self.remote
+        return f"{self.transport}:[{host}]:{port}" if ":" in host else f"{self.transport}:{host}:{port}"
+
     @property
     def is_stream(self) -> bool:
         """Whether messages arrive whole, in order and once: such flows need no repeats (RFC 3261 s17)."""

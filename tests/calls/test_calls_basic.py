@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,3 +30,18 @@ async def test_an_unknown_number_is_refused(open_house: OpenHouse, new_caller: N
     with pytest.raises(PhoneError) as refused:
         await caller.dial(house.uri("999"))
     assert refused.value.status == 401
+
+
+async def test_a_call_over_ipv6_is_heard(open_house: OpenHouse, new_caller: NewCaller) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    house = await open_house(
+        scripts={"700": 'call.say("Good morning.")'},
+        config='[sip]\nlisten = ["udp:[::1]:0"]\n[media]\nports = [0, 0]\n',
+    )
+    caller = await new_caller()
+    await caller.dial(f"sip:700@[::1]:{house.runtime.listening[0][2]}")
+    assert await caller.left() == "bye"
+    assert caller.ear.stretches(gap_ms=600)

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from world import World, sdp
+from world import AT_PHONE, World, sdp
 
 from ivrnode.media import messages as media
 from ivrnode.pbx.call import APOLOGY, TONE
 from ivrnode.script import messages as script
 from ivrnode.sip import events as sip
+from ivrnode.sip.address import NameAddr
+from ivrnode.sip.digest import Credentials
+from ivrnode.sip.uri import Uri
 
 if TYPE_CHECKING:
     from recording_desk import Desk
@@ -306,3 +309,50 @@ def test_a_timer_still_wakes_the_script_in_its_grace(world: World, desk: Desk) -
     assert script.Wake() not in desk.told
     world.wait(0.2)
     assert script.Wake() in desk.told
+
+
+def test_a_malformed_offer_is_refused(world: World) -> None:
+    world.invite(body=b"no sdp at all")
+    assert [event.status for event in world.seen(sip.Rejected)] in ([400], [488])
+    assert world.logged("refused sip:40@192.0.2.9")
+
+
+def test_a_fault_of_ours_at_the_door_is_500_and_no_silence(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def admit(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(world.core._reception, "admit", admit)
+    with pytest.raises(ZeroDivisionError):
+        world.invite()
+    world.wait(0.1)
+    assert [event.status for event in world.seen(sip.Rejected)] == [500]
+
+
+def test_who_speaks_no_language_of_ours_hears_english(tmp_path: Path, desk: Desk) -> None:
+    world = World(tmp_path, desk, 'access = "public"\nlanguage = "nl"\n[nodes.700]\n')
+    world.call()
+    world.act(script.Failed("Traceback ...", 3, True))
+    [(_, item, text, lang, _)] = desk.spoken
+    assert (item, lang) == (APOLOGY, "en") and text.startswith("We are sorry")
+
+
+def test_a_script_that_could_not_start_is_told_to_the_operator(world: World) -> None:
+    world.call()
+    world.script_ends("start_failed", "not ready in 2 s")
+    assert world.logged("script start_failed: not ready in 2 s")[0].level == 1
+
+
+def test_an_account_is_called_by_its_own_name(tmp_path: Path, desk: Desk) -> None:
+    world = World(tmp_path, desk, '[accounts.40]\npassword = "correct horse"\ndisplay = "Ann"\n[nodes.700]\n')
+    world.phone.invite(
+        Uri.parse("sip:700@192.0.2.1"),
+        AT_PHONE,
+        world.now,
+        from_=NameAddr("The Boss", Uri.parse("sip:1@192.0.2.9")),
+        body=sdp(),
+        credentials=Credentials("40", "correct horse"),
+    )
+    world.exchange()
+    world.opened()
+    [boot] = desk.scripts.values()
+    assert (boot.facts.caller, boot.facts.caller_name) == ("40", "Ann")
