@@ -67,12 +67,14 @@ class Line:
         self.transfers: list[dict[str, Any]] = []
         self.transfer_works = True
         self.transfer_seconds = 0.0
-        self.hears_digits = self.socket_closed = False
+        self.hears_digits = self.socket_closed = self.refuses_sockets = False
         self.end: ScriptEnd | None = None
         self.judge = judge
         self.ping_seconds: float | None = None
         self.has_old_names = False  # the service speaks of its events in the beta's words
         self._workers, self._name = workers, name
+        self._socket: ClientConnection | None = None
+        self._end_code = 0  # what the far end gave as the reason of a close that was ours
         self._outboxes: dict[int, asyncio.Queue[m.SendSocket | m.CloseSocket]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._news = asyncio.Event()
@@ -140,6 +142,12 @@ class Line:
     async def keep_speaking(self, ms: int = 500) -> None:
         """The caller says something and does not stop."""
         await self.speak(ms, 0)
+
+    async def end_session(self) -> None:
+        """The service's side closes the socket: the session has reached its limit."""
+        assert self._socket is not None
+        self._end_code = 1001
+        await self._socket.close()
 
     def press(self, digit: str) -> None:
         self.tell(m.DigitPressed(digit))
@@ -250,6 +258,8 @@ class Line:
         headers = {name: value for name, value, _ in opening.headers}
         protocols = headers.pop("Sec-WebSocket-Protocol", "")
         try:
+            if self.refuses_sockets:
+                raise ConnectionRefusedError("refused")
             async with connect(
                 opening.url,
                 additional_headers={name: value for name, value in headers.items() if name != "User-Agent"},
@@ -262,6 +272,7 @@ class Line:
                 close_timeout=0.2,
                 proxy=None,
             ) as socket:
+                self._socket = socket
                 self.tell(m.SocketOpened(number, socket.subprotocol or ""))
                 self._start(self._send(socket, self._outboxes[number]))
                 with suppress(ConnectionClosed):
@@ -271,7 +282,8 @@ class Line:
                             data = json.dumps(event | {"type": EVENT_NAMES[event["type"]]})
                         self.tell(m.SocketMessage(number, data))
                         self._news.set()
-                code, reason = socket.close_code or 1006, socket.close_reason or ""
+                code, reason = self._end_code or socket.close_code or 1006, socket.close_reason or ""
+                self._end_code = 0
                 if code == 1006:
                     self.tell(m.SocketFailed(number, "connection lost"))
                 self.tell(m.SocketClosed(number, code, reason))

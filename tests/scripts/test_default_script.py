@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -47,18 +47,25 @@ async def call(
     strict: bool = True,
     ping_seconds: float | None = None,
     old_names: bool = False,
+    brain: Callable[[], Brain] | None = None,
+    addition: str = "",
     **waits: float,
 ) -> AsyncIterator[Line]:
-    """The default script talks to a stand-in with these faults. `waits`: constants of the script, made shorter."""
+    """The default script talks to a stand-in with these faults.
+
+    `waits`: constants of the script, made shorter; `addition`: code between its tools and what comes next.
+    """
     source = DEFAULT_SCRIPT.read_text("utf-8")
     for name, seconds in waits.items():
         line = next(line for line in source.splitlines() if line.startswith(f"{name} = "))
         source = source.replace(line, f"{name} = {seconds}")
 
-    def brain() -> Brain:
+    source = source.replace("# Silence: ask once", addition + "# Silence: ask once")
+
+    def new_brain() -> Brain:
         return Script.parse({"rule": rules}) if rules else Parrot()
 
-    server = RealtimeServer(ToneVoice(), brain=brain, faults=Faults.parse(faults), pace=pace)
+    server = RealtimeServer(ToneVoice(), brain=brain or new_brain, faults=Faults.parse(faults), pace=pace)
     async with server:
         secrets = {"openai": secret} if secret else {}
         own = {"url": server.url, **(settings or {})}
@@ -303,6 +310,27 @@ async def test_rule_13_tells_the_assistant_what_was_wrong(pool: Workers, rule: d
         await line.until(lambda: line.played)
 
 
+@pytest.mark.parametrize(
+    ("body", "told", "logged"),
+    [
+        ("await asyncio.sleep(3600)", "The tool took too long and was stopped.", "tool nap has not ended in 0.3 s"),
+        ("return 1 / 0", "The tool failed.", "tool nap: ZeroDivisionError('division by zero')"),
+        ("return 'It is late.'", "It is late.", "tool nap {}"),
+    ],
+)
+async def test_rule_13_a_tool_of_ones_own_that_hangs_or_fails_is_told(
+    pool: Workers, body: str, told: str, logged: str
+) -> None:
+    own = f'async def nap(arguments):\n    {body}\n\n\ntool(nap, "Sleep.")\n\n\n'
+    rules = [{"output": ".", "say": "I am awake."}, {"call": "nap"}]
+    async with call(pool, rules=rules, addition=own, TOOL_SECONDS=0.3) as line:
+        await ready(line)
+        await line.speak()
+        await answered(line, 2)
+        (item,) = (event["item"] for event in line.sent("conversation.item.create"))
+        assert item["output"] == told and line.logged(logged) and not line.hangups
+
+
 async def test_rule_14_an_error_costs_nothing(pool: Workers) -> None:
     async with call(pool, rules=[{"error": "rate_limit_exceeded", "say": "Yes."}]) as line:
         await ready(line)
@@ -311,7 +339,7 @@ async def test_rule_14_an_error_costs_nothing(pool: Workers) -> None:
         assert line.logged("rate_limit_exceeded", 3) and not line.hangups
 
 
-@pytest.mark.parametrize("code", ["session_expired", "invalid_api_key", "beta_api_shape_disabled"])
+@pytest.mark.parametrize("code", ["invalid_api_key", "beta_api_shape_disabled", "session_expired"])
 async def test_rule_14_fatal_errors_end_the_call(pool: Workers, code: str) -> None:
     async with call(pool, rules=[{"error": code, "say": "Yes."}]) as line:
         await ready(line)
@@ -406,12 +434,101 @@ async def test_rule_16_a_stalled_service_is_noticed_by_its_missing_pongs(pool: W
         assert line.said[1:] == [SORRY, GOODBYE]
 
 
-async def test_rule_17_ends_the_call_before_the_service_does(pool: Workers) -> None:
-    async with call(pool, "expire=32", EXPIRY_SECONDS=31) as line:
+def carried(line: Line) -> list[tuple[str, str]]:
+    """Who said what, as the new session was told."""
+    items = [event["item"] for event in line.sent("conversation.item.create")]
+    return [(item["role"], item["content"][0]["text"]) for item in items]
+
+
+async def renewed(line: Line, sessions: int = 2) -> None:
+    await line.until(lambda: len(line.got("session.updated")) == sessions, "a new session")
+    await line.until(lambda: line.is_streaming, "a stream")
+
+
+async def test_rule_16_at_the_limit_a_new_session_goes_on(pool: Workers) -> None:
+    rules = [{"turn": 1, "say": "It is sunny.", "hang_up": 1001}, {"say": "Still here."}]
+    async with call(pool, rules=rules, SHORTEST_SESSION_SECONDS=0) as line:
         await ready(line)
+        await line.speak()
+        await renewed(line)
+        assert len(line.opened) == 2 and len(line.sent("session.update")) == 2
+        await line.until(lambda: len(carried(line)) == 2)
+        assert carried(line)[0][0] == "user" and carried(line)[0][1].startswith("turn 1, ")
+        assert carried(line)[1] == ("assistant", "It is sunny.")
+        assert len(line.said) == 1 and not line.sent("response.create"), "the caller hears nothing of it"
+        await line.speak()
+        await answered(line, 2)
+        assert not line.hangups and not line.got("error")
+
+
+async def test_rule_16_a_turn_that_the_limit_cut_is_answered_by_the_new_session(pool: Workers) -> None:
+    rules = [{"turn": 1, "text": "^turn 1", "once": True, "fault": "expire=0", "say": "x"}, {"say": "Here I am."}]
+    shared = Script.parse({"rule": rules})  # one brain for both sessions: the second one knows of the first
+    async with call(pool, brain=lambda: shared, SHORTEST_SESSION_SECONDS=0) as line:
+        await ready(line)
+        await line.speak()
+        await renewed(line)
+        await line.until(lambda: line.played, "the answer")
+        assert len(line.sent("response.create")) == 1 and carried(line)[0][0] == "user" and len(line.said) == 1
+
+
+async def test_rule_16_what_was_not_understood_is_asked_for_again(pool: Workers) -> None:
+    async with call(pool, "no-answer", SHORTEST_SESSION_SECONDS=0) as line:
+        await ready(line)
+        await line.keep_speaking()
+        await line.until(lambda: line.got("input_audio_buffer.speech_started"))
+        await line.until(lambda: line.sounds[0].rest == 0)
+        await line.end_session()
+        await renewed(line)
+        assert line.said[1:] == ["Sorry, that did not work. Please say it again."] and not line.hangups
+
+
+@pytest.mark.parametrize("shortest", [0.0, 5.0])
+async def test_rule_16_gives_up_when_there_is_no_new_session(pool: Workers, shortest: float) -> None:
+    """It is refused; or the old one was over so soon that a new one would be, too."""
+    async with call(pool, SHORTEST_SESSION_SECONDS=shortest) as line:
+        await ready(line)
+        line.refuses_sockets = True
+        await line.end_session()
         await line.ended()
-        assert line.said[1:] == ["I am sorry, our time is up.", GOODBYE]
-        assert not line.logged("closed the connection")
+        assert line.said[1:] == [SORRY, GOODBYE] and line.hangups == [m.Hangup(True)]
+        assert len(line.opened) == (2 if shortest == 0 else 1)
+
+
+async def test_rule_16_no_more_than_the_last_lines_are_carried_over(pool: Workers) -> None:
+    async with call(pool, CONTEXT_LINES=3, SHORTEST_SESSION_SECONDS=0) as line:
+        await ready(line)
+        for turn in (1, 2, 3):
+            await line.speak()
+            await answered(line, turn)
+        await line.end_session()
+        await renewed(line)
+        await line.until(lambda: len(carried(line)) == 3)
+        assert [role for role, _ in carried(line)] == ["assistant", "user", "assistant"]
+
+
+async def test_rule_17_takes_a_new_session_before_the_old_one_ends(pool: Workers) -> None:
+    async with call(pool, "expire=2", EXPIRY_SECONDS=1, SHORTEST_SESSION_SECONDS=0) as line:
+        await ready(line)
+        await renewed(line, 3)
+        assert not line.logged("closed the connection") and len(line.said) == 1 and not line.hangups
+
+
+async def test_rule_17_not_in_the_middle_of_a_turn(pool: Workers) -> None:
+    async with call(pool, "expire=4", "no-answer", EXPIRY_SECONDS=3.5, SHORTEST_SESSION_SECONDS=0) as line:
+        await ready(line)
+        await line.keep_speaking()
+        await renewed(line)
+        assert line.logged("closed the connection: 1001"), "it waited for the turn, up to the limit"
+
+
+async def test_rule_14_an_expired_session_is_followed_by_a_new_one(pool: Workers) -> None:
+    rules = [{"turn": 1, "error": "session_expired", "say": "Yes."}]
+    async with call(pool, rules=rules, SHORTEST_SESSION_SECONDS=0) as line:
+        await ready(line)
+        await line.speak()
+        await renewed(line)
+        assert not line.hangups and line.logged("session_expired", 3)
 
 
 async def test_rule_18_says_its_own_apology_once(pool: Workers) -> None:
@@ -477,6 +594,19 @@ async def test_rule_20_logs_both_sides_and_the_end(pool: Workers) -> None:
         await line.ended()
         assert line.logged("caller: turn 1, ", 6) and line.logged("assistant: Hello. I am not an AI", 6)
         assert re.fullmatch(r"\d+ s, 1 turns, caller", line.log[-1][1])
+        level, text = line.log[-2]
+        assert level == 6 and re.match(r"said: caller: turn 1, .* \| assistant: Hello\. I am not an AI", text)
+
+
+async def test_rule_20_the_transcript_in_the_log_is_bounded(pool: Workers) -> None:
+    async with call(pool, rules=[{"say": "Blah " * 30}], TRANSCRIPT_LINES=4, TRANSCRIPT_CHARS=200) as line:
+        await ready(line)
+        for turn in (1, 2, 3):
+            await line.speak()
+            await answered(line, turn)
+        line.hang_up()
+        await line.ended()
+        assert len(line.log[-2][1]) <= 210 and line.log[-2][1].endswith("Blah")
 
 
 @pytest.mark.parametrize(
