@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bench.caller import PAUSE, PHRASE
 from bench.child import Child
-from bench.cpu import cpu_seconds
+from bench.cpu import cpu_seconds, machine_cpu_seconds
 from bench.figures import median
 from bench.house import ECHO, PROBE, ROOMS, House
 
@@ -27,10 +27,12 @@ _LOST = re.compile(r"received (\d+), lost (\d+)")
 
 @dataclass(slots=True)
 class Bridged:
-    """`cpu`: % of a core per call, one value a slice, by room; `peer` and `load` are not ours. Times in ms."""
+    """`cpu`: % of a core per call, one value a slice, by room; `peer` and `load` are not ours. `others`: % of a core
+    that the rest of the machine took. Times in ms."""
 
     calls: int
     cpu: dict[str, list[float]]
+    others: list[float]
     memory_mb: float | None
     silent_calls: int
     lost: int
@@ -71,6 +73,7 @@ def measure(calls: int, seconds: float) -> Bridged:
     log = house.log()
     return Bridged(
         calls=calls,
+        others=cpu.pop("others"),
         cpu=cpu,
         memory_mb=None if before is None or after is None else (after - before) / calls,
         silent_calls=sum(sent < wanted or sounding < sounding_wanted for sent, _, sounding in packets),
@@ -92,7 +95,8 @@ def _dial(load: Child, user: str, count: int) -> None:
 
 def _slices(house: House, peer: Child, load: Child, calls: int, seconds: float) -> dict[str, list[float]]:
     def used() -> dict[str, float]:
-        return house.cpu() | {"peer": cpu_seconds(peer.pid), "load": cpu_seconds(load.pid)}
+        known = house.cpu() | {"peer": cpu_seconds(peer.pid), "load": cpu_seconds(load.pid)}
+        return known | {"others": machine_cpu_seconds() - sum(known.values())}
 
     slices: dict[str, list[float]] = {}
     for _ in range(SLICES):
@@ -100,7 +104,8 @@ def _slices(house: House, peer: Child, load: Child, calls: int, seconds: float) 
         time.sleep(seconds / SLICES)
         after, took = used(), time.monotonic() - began
         for name, value in after.items():
-            slices.setdefault(name, []).append(100 * (value - before[name]) / took / calls)
+            share = 1 if name == "others" else calls
+            slices.setdefault(name, []).append(100 * (value - before[name]) / took / share)
     return slices
 
 

@@ -28,6 +28,12 @@ def ended_cpu_seconds(pid: int) -> float:
     return (int(fields[13]) + int(fields[14])) / _TICKS if fields else 0.0
 
 
+def machine_cpu_seconds() -> float:
+    """What all processes, the kernel and interrupts have used since the start of the machine, all cores together."""
+    user, nice, system, _, _, irq, softirq, *_ = map(int, (PROC / "stat").read_text().split()[1:9])
+    return (user + nice + system + irq + softirq) / _TICKS
+
+
 def children(pid: int) -> list[int]:
     """The processes that `pid` has started and that are still there."""
     found: list[int] = []

@@ -23,6 +23,7 @@ def print_bridged(columns: Sequence[Sequence[Bridged]], baseline: float) -> None
     for name, text in (("peer", "speech service"), ("load", "callers")):
         _line(f"  not ours: the {text}", [_cpu(runs, name) for runs in columns])
     rows: tuple[tuple[str, Value], ...] = (
+        ("others on this machine, % of a core", lambda runs: shown(median([v for r in runs for v in r.others]), 0)),
         ("memory per call, MB (PSS)", lambda runs: shown(median([r.memory_mb for r in runs if r.memory_mb]), 2)),
         ("RTP in to WebSocket out, ms p50 / p99", lambda runs: spread([ms for r in runs for ms in r.heard])),
         ("WebSocket in to RTP out, ms p50 / p99", lambda runs: spread([ms for r in runs for ms in r.played])),
