@@ -8,6 +8,7 @@ from typing import Any
 
 from ivrnode.errors import ConfigError
 from ivrnode.pbx.http_messages import HttpRequest
+from ivrnode.pbx.mail import Mail
 from ivrnode.realtime.brain import Brain
 from ivrnode.realtime.faults import Faults
 from ivrnode.realtime.parrot import Parrot
@@ -87,6 +88,11 @@ class Ivr:
     def requests(self) -> list[HttpRequest]:
         """What scripts have asked of web servers, in order."""
         return list(self._web.requests)
+
+    @property
+    def mails(self) -> list[Mail]:
+        """What scripts have sent by `system.email`; on the desk every mail is taken."""
+        return list(self._desk.world.mails)
 
     def close(self) -> None:
         """Hang up whoever still talks."""

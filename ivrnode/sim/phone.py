@@ -31,7 +31,7 @@ class Phone:
         """`answers`: how it takes a call: 200, or the SIP status that it refuses it with; 180: it rings on."""
         host = f"198.51.100.{next(_hosts) % 250 + 1}"  # RFC 5737
         self.user, self.answers = user, answers
-        self.is_up = False
+        self.is_up = self.is_registered = False
         self.refusal = ""
         self.session: InviteSession | None = None
         self._network, self._clock, self._name = network, clock, name
@@ -97,6 +97,8 @@ class Phone:
                 self._invited(event)
             case sip.Offered():
                 self._take(event.session, event.offer)
+            case sip.Registered():
+                self.is_registered = event.expires > 0
             case sip.Asked():
                 self._agent.respond(event, 200 if event.request.method == "OPTIONS" else 405, now)
             case _:

@@ -53,19 +53,22 @@ class TenantFolder:
 
 def _toml(document: Mapping[str, Any]) -> str:
     """Every top-level value on a line of its own; tables are inline."""
-    return "".join(f"{_key(name)} = {_value(value)}\n" for name, value in document.items())
-
-
-def _key(name: str) -> str:
-    return json.dumps(name, ensure_ascii=False)
+    return "".join(f"{_text(name)} = {_value(value)}\n" for name, value in document.items())
 
 
 def _value(value: Any) -> str:
     match value:
-        case bool() | int() | float() | str():
-            return json.dumps(value, ensure_ascii=False)
+        case str():
+            return _text(value)
+        case bool() | int() | float():
+            return json.dumps(value)
         case Mapping():
-            return "{" + ", ".join(f"{_key(str(name))} = {_value(part)}" for name, part in value.items()) + "}"
+            return "{" + ", ".join(f"{_text(str(name))} = {_value(part)}" for name, part in value.items()) + "}"
         case list() | tuple():
             return "[" + ", ".join(map(_value, value)) + "]"
     raise ConfigError(f"a setting cannot be {value!r}: text, a number, true, false, a list or a table")
+
+
+def _text(text: str) -> str:
+    """TOML's basic string is JSON's, but that it must not hold DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -11,7 +11,7 @@ from ivrnode.sim.phone import Phone
 from ivrnode.sim.timeline import Moment, Timeline
 from ivrnode.sim.words import Piece, Words
 
-LEVELS = {"SCRIPT": 5, "WEBCLIENT": 5, "APP": 6, "MEDIA": 3, "CONFIG": 2, "SIP": 3}
+LEVELS = {"SCRIPT": 5, "WEBCLIENT": 5, "APP": 6, "MEDIA": 3, "CONFIG": 2, "SIP": 3, "EMAIL": 5}
 """What the log has to let through for it."""
 _ERROR = 1
 _TOLD_OTHERWISE = ("says (", "key ")

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ivrnode.sim.ear import loudness
+from ivrnode.sim.ear import FRAME_MS, loudness
 
 _ENOUGH = 0.6  # of the sound of a piece must have been loud at the caller's end
 _SLACK_MS = 1.0
@@ -31,6 +31,11 @@ class Piece:
     loud_ms: int
     voice_ms: int
     text: str = ""
+
+    @property
+    def needed_ms(self) -> float:
+        """So much must have been played: up to the last sound; of silence, a frame."""
+        return max(self.voice_ms, min(FRAME_MS, self.ms))
 
     @classmethod
     def of(cls, pcm: bytes, rate: int, text: str) -> Piece:
@@ -66,7 +71,7 @@ class Words:
     def played(self, number: int, ms: float, now: float) -> None:
         """So much of the item has been sent."""
         item = self._items.get(number)
-        while item is not None and item.pieces and item.done_ms + item.pieces[0].voice_ms <= ms + _SLACK_MS:
+        while item is not None and item.pieces and item.done_ms + item.pieces[0].needed_ms <= ms + _SLACK_MS:
             piece = item.pieces.popleft()
             start = now - (ms - item.done_ms) / 1000
             item.done_ms += piece.ms

@@ -63,6 +63,7 @@ class World:
         self._clock = studio.clock
         self.engine = Engine(network.bind, random.Random(3550))
         self.sockets: SocketDoor = NoSockets(self)
+        self.mails: list[Mail] = []
         self._sounds = Sounds(tenants, web.fetch)
         self._inbox: deque[Callable[[], None]] = deque()
         self._jobs: dict[Any, asyncio.Task[None]] = {}
@@ -206,6 +207,7 @@ class World:
         return self._start(object(), fetch())
 
     def send_mail(self, mail: Mail, done: Callable[[str, float], None]) -> None:
+        self.mails.append(mail)
         self._post(lambda: done("", self._clock.now))
 
     async def _speak(self, call: str, item: int, text: str, lang: str, voice: str) -> None:
