@@ -17,7 +17,7 @@ from ivrnode.net.workers import ScriptWorkers
 from ivrnode.script.end import ScriptEnd
 from ivrnode.script.messages import Action, Boot, Facts, Wait
 
-SCRIPT = 'call.stream(codec="g711_ulaw", callback=print)\n'
+SCRIPT = 'call.stream(codec="g711_ulaw", callback=lambda audio: None)\n'
 INTERVAL, AT_ONCE = 0.05, 6
 PATIENCE = 30.0
 

@@ -144,7 +144,6 @@ class ScriptWorkers:
         worker.deadline = 0.0 if worker.host.is_ready else time.monotonic() + self._limits.ready_seconds
         self._calls[call] = worker
         self.send(call, boot)
-        self._fill_pool()
 
     def send(self, call: str, event: Event) -> None:
         """Tell the script of `call` something. Ignored when it has ended: the news may be on its way to the caller."""
@@ -193,15 +192,15 @@ class ScriptWorkers:
     def _fill_pool(self) -> None:
         if self._is_open and time.monotonic() >= self._not_before:
             while len(self._pool) < self._pool_size:
-                self._pool.append(self._fork())
+                self._pool.append(self._fork(has_time=True))
 
-    def _fork(self) -> _Worker:
+    def _fork(self, has_time: bool = False) -> _Worker:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         self._last_serial += 1
         worker = _Worker(self._last_serial, self._free_uid(), ours, self._limits)
         self._workers[worker.serial] = worker
-        request = {"serial": worker.serial, "uid": worker.uid, "is_unsafe": self._is_unsafe}
+        request = {"serial": worker.serial, "uid": worker.uid, "is_unsafe": self._is_unsafe, "has_time": has_time}
         self._zygote.fork(request | {"limits": self._request_limits}, theirs)
         self._loop.add_reader(ours, self._read, worker)
         return worker

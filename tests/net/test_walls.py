@@ -102,13 +102,13 @@ def test_serve_with_unsafe_scripts_opens_nothing_to_strangers(home: Path) -> Non
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "10.1.2.3", "192.168.0.9", "fd00::9", "169.254.1.1"])
-def test_private_addresses(home: Path, host: str) -> None:
+async def test_private_addresses(home: Path, host: str) -> None:
     write_config(home, f"[{host}]" if ":" in host else host)
     Runtime(Config.load(home / "ivrnode.toml"), Log(), is_unsafe=True)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "8.8.8.8", "2a00:1450::1", "::ffff:8.8.8.8"])
-def test_addresses_that_strangers_reach(home: Path, host: str) -> None:
+async def test_addresses_that_strangers_reach(home: Path, host: str) -> None:
     write_config(home, f"[{host}]" if ":" in host else host)
     Runtime(Config.load(home / "ivrnode.toml"), Log())
     with pytest.raises(ConfigError, match="open to strangers"):

@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 from ivrnode.errors import StateError
+from ivrnode.net import zygote
 from ivrnode.script import messages as m
+from ivrnode.script import ops
+from ivrnode.script.frames import FrameParser
+from ivrnode.script.guest.link import DeadEnd
+from ivrnode.script.guest.worker import Worker
 from ivrnode.script.limits import Limits
 from script.processes import cpu, gone
 from script.stage import open_stage
@@ -168,15 +173,15 @@ async def test_last_words_are_heard() -> None:
 
 async def test_a_start_that_takes_too_long_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_stage(limits=Limits(ready_seconds=0.7), pool=0) as stage:
-        zygote = stage.workers._zygote
-        assert zygote is not None
+        process = stage.workers._zygote
+        assert process is not None
         warm = await stage.play("pass")
-        os.kill(zygote.pid, signal.SIGSTOP)
+        os.kill(process.pid, signal.SIGSTOP)
         try:
             script = stage.run(ECHO)
             end = await script.ended()
         finally:
-            os.kill(zygote.pid, signal.SIGCONT)
+            os.kill(process.pid, signal.SIGCONT)
         assert (end.reason, end.is_fault) == ("start_failed", False)
         assert "not ready in 0.7 s" in end.text
         assert (await warm.hang_up()).reason == "finished"
@@ -219,3 +224,26 @@ asyncio.run(main())
     core.kill()
     await core.wait()
     await gone(pids)
+
+
+def test_the_rehearsal_of_a_call_goes_well_and_tells_nobody() -> None:
+    """One that fails would go unnoticed, and start every call slower."""
+    streams = sys.stdin, sys.stdout, sys.stderr, sys.modules["__main__"]
+    link = DeadEnd()
+    try:
+        Worker(link).rehearse()
+    finally:
+        sys.stdin, sys.stdout, sys.stderr, sys.modules["__main__"] = streams
+    assert [op for op, _, _ in FrameParser().feed(bytes(link._out))] == [ops.STREAM, ops.SAY]
+    link.flush()
+    assert not link._out
+
+
+async def test_a_start_with_an_empty_pool_waits_for_no_rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
+    change = (
+        "from ivrnode.script.guest import worker\nworker.Worker.rehearse = lambda self: 1 / 0\nz._LESSONS = 0\nmain()"
+    )
+    bootstrap = zygote._BOOTSTRAP.replace("; main()", f"\nimport ivrnode.script.guest.zygote as z\n{change}")
+    monkeypatch.setattr(zygote, "_BOOTSTRAP", bootstrap)
+    async with open_stage(pool=0) as stage:
+        assert (await stage.play("print('here')")).lines == ["here"]

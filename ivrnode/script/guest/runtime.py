@@ -8,7 +8,7 @@ import linecache
 import sys
 import traceback
 from collections.abc import Callable
-from types import CoroutineType
+from types import CoroutineType, FunctionType
 from typing import Any
 
 from ivrnode.script import ops
@@ -103,14 +103,20 @@ def adapt(handler: Handler, count: int) -> Handler:
     """A handler that may be called with `count` arguments: one that accepts fewer gets the first of them."""
     if not callable(handler):
         raise TypeError(f"the handler must be a function, not {type(handler).__name__}")
+    room = _room(handler)
+    return handler if room is None or room >= count else lambda *arguments: handler(*arguments[:room])
+
+
+def _room(handler: Handler) -> int | None:
+    """How many positional arguments it takes; None: any number, or it does not tell."""
+    if type(handler) is FunctionType and not handler.__dict__:  # not wrapped: no need for the long way by `inspect`
+        code = handler.__code__
+        return None if code.co_flags & inspect.CO_VARARGS else code.co_argcount
     try:
-        parameters = inspect.signature(handler).parameters.values()
+        kinds = [parameter.kind for parameter in inspect.signature(handler).parameters.values()]
     except (TypeError, ValueError):
-        return handler  # a builtin that does not tell
-    if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
-        return handler
-    room = sum(parameter.kind in _POSITIONAL for parameter in parameters)
-    return handler if room >= count else lambda *arguments: handler(*arguments[:room])
+        return None
+    return None if inspect.Parameter.VAR_POSITIONAL in kinds else sum(kind in _POSITIONAL for kind in kinds)
 
 
 def encode(text: str) -> bytes:

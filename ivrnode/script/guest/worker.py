@@ -12,6 +12,7 @@ import functools
 import inspect
 import json
 import os
+from collections import defaultdict
 from types import CodeType
 from typing import Any, NoReturn
 
@@ -23,6 +24,13 @@ from ivrnode.script.guest.runtime import Runtime
 from ivrnode.script.guest.websocket import Websocket
 
 _HANGUP_HANDLERS = 1.0  # seconds for which async ones keep the sockets open
+REHEARSAL = """
+def heard(audio): ws.send({"audio": toBase64String(audio)})
+ws = Websocket("ws://host.invalid")
+ws.on("message", heard)
+call.stream(callback=heard)
+call.say("One.")
+"""
 
 
 @functools.cache
@@ -61,14 +69,24 @@ class Worker:
         }
         self._is_ending = False
 
-    def run(self) -> NoReturn:
+    def run(self, understudy: Worker | None) -> NoReturn:
+        """`understudy`: another one, on a link to nobody, that rehearses. None: the call is waiting already."""
         self._link.put(ops.READY)
         self._link.flush()
+        if understudy is not None:
+            understudy.rehearse()
         while True:
             try:
                 self._loop.run_forever()
             except BaseException as error:  # asyncio lets SystemExit out of a task
                 self._runtime.report(error)
+
+    def rehearse(self) -> None:
+        """Begin a call that never was. In the zygote the interpreter learns the way by it, once for all; in a worker
+        that waits, pages that are written to, if only to count a reference, are copied before a call waits for it."""
+        self._runtime.begin("rehearsal", REHEARSAL)
+        self._environment.begin(defaultdict(str), {}, {})
+        self._run_top_level(REHEARSAL, "rehearsal")
 
     def _dispatch(self, op: int, number: int, payload: bytes) -> None:
         self._handlers[op](number, payload)

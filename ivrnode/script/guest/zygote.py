@@ -1,6 +1,6 @@
 """The zygote: exec'd once with an empty environment, warm with everything a script may import, forked per worker.
 
-    core ── SEQPACKET ──> {"serial", "uid", "limits", "is_unsafe"} + the worker's end of a socket pair
+    core ── SEQPACKET ──> {"serial", "uid", "limits", "is_unsafe", "has_time"} + the worker's end of a socket pair
     core <── SEQPACKET ── {"serial", "pid"} + pidfd       forked
     core <── SEQPACKET ── {"serial", "status"}            ended and reaped (as waitpid tells it)
     core <── SEQPACKET ── {"serial", "error"}             not forked
@@ -22,16 +22,17 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ivrnode.script.guest import imports, lockdown, seccomp
-from ivrnode.script.guest.link import Link
+from ivrnode.script.guest.link import DeadEnd, Link
 from ivrnode.script.guest.runtime import describe
 from ivrnode.script.guest.worker import Worker, compile_script, refuse
 
 _MAX_REQUEST = 4096
+_LESSONS = 40
 
 
 class Zygote:
-    def __init__(self, control: socket.socket, template: Worker) -> None:
-        self._template = template
+    def __init__(self, control: socket.socket, template: Worker, understudy: Worker) -> None:
+        self._template, self._understudy = template, understudy
         self._pid = os.getpid()
         self._control = control
         self._poll = select.poll()
@@ -93,7 +94,7 @@ class Zygote:
                 lockdown.lock_down(self._pid, request["limits"], self._size, request["uid"], self._filter)
         except Exception as error:
             refuse(f"lock-down failed: {error!r}")
-        self._template.run()
+        self._template.run(self._understudy if request["has_time"] else None)
 
 
 def _size() -> tuple[int, int]:
@@ -102,12 +103,22 @@ def _size() -> tuple[int, int]:
     return pages[5] * resource.getpagesize(), pages[0] * resource.getpagesize()
 
 
-def _rehearse() -> None:
+def _format_error() -> None:
     """Format a traceback: what that imports on the way could not be imported later."""
     try:
         eval(compile("1 / 0", "rehearsal", "eval"))
     except ZeroDivisionError as error:
         describe(error, "rehearsal")
+
+
+def _learn() -> None:
+    """Rehearse until the interpreter has adapted its code: it would rewrite it in every worker else."""
+    kept = sys.stdin, sys.stdout, sys.stderr, sys.modules["__main__"]
+    understudy = Worker(DeadEnd())
+    for _ in range(_LESSONS):
+        understudy.rehearse()
+        compile_script.cache_clear()
+    sys.stdin, sys.stdout, sys.stderr, sys.modules["__main__"] = kept
 
 
 def main() -> None:
@@ -116,10 +127,11 @@ def main() -> None:
     sys.path.remove(root)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     imports.preload()
-    _rehearse()
+    _format_error()
+    _learn()
     compile_script(Path(script).read_text("utf-8"), script)
     # All that a call does not change is made here, once: a worker then touches, and so copies, fewer pages of memory.
-    zygote = Zygote(socket.socket(fileno=control), Worker(Link()))
+    zygote = Zygote(socket.socket(fileno=control), Worker(Link()), Worker(DeadEnd()))
     gc.collect()
     gc.freeze()
     zygote.serve()
