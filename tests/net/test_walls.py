@@ -13,8 +13,7 @@ import pytest
 
 from ivrnode.config import Config
 from ivrnode.errors import ConfigError
-from ivrnode.log import Log
-from ivrnode.net.runtime import Runtime
+from ivrnode.net.addresses import check_privacy
 from ivrnode.net.walls import Walls, probe
 from ivrnode.script.guest import probe as guest_probe
 
@@ -102,17 +101,16 @@ def test_serve_with_unsafe_scripts_opens_nothing_to_strangers(home: Path) -> Non
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "10.1.2.3", "192.168.0.9", "fd00::9", "169.254.1.1"])
-async def test_private_addresses(home: Path, host: str) -> None:
+def test_private_addresses(home: Path, host: str) -> None:
     write_config(home, f"[{host}]" if ":" in host else host)
-    Runtime(Config.load(home / "ivrnode.toml"), Log(), is_unsafe=True)
+    check_privacy(Config.load(home / "ivrnode.toml").sip.listen)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "8.8.8.8", "2a00:1450::1", "::ffff:8.8.8.8"])
-async def test_addresses_that_strangers_reach(home: Path, host: str) -> None:
+def test_addresses_that_strangers_reach(home: Path, host: str) -> None:
     write_config(home, f"[{host}]" if ":" in host else host)
-    Runtime(Config.load(home / "ivrnode.toml"), Log())
     with pytest.raises(ConfigError, match="open to strangers"):
-        Runtime(Config.load(home / "ivrnode.toml"), Log(), is_unsafe=True)
+        check_privacy(Config.load(home / "ivrnode.toml").sip.listen)
 
 
 def test_here_are_all_walls_that_a_script_needs() -> None:

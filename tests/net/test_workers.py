@@ -230,9 +230,11 @@ def test_the_rehearsal_of_a_call_goes_well_and_tells_nobody() -> None:
     """One that fails would go unnoticed, and start every call slower."""
     streams = sys.stdin, sys.stdout, sys.stderr, sys.modules["__main__"]
     link = DeadEnd()
+    worker = Worker(link)
     try:
-        Worker(link).rehearse()
+        worker.rehearse()
     finally:
+        worker._loop.close()
         sys.stdin, sys.stdout, sys.stderr, sys.modules["__main__"] = streams
     assert [op for op, _, _ in FrameParser().feed(bytes(link._out))] == [ops.STREAM, ops.SAY]
     link.flush()
