@@ -62,7 +62,7 @@ def test_web_menu_lets_the_server_decide(ivr: Ivr) -> None:
     caller.waits(2)
     assert sales.is_up
     assert [body["digits"] for body in bodies(ivr)] == ["", "1"] and bodies(ivr)[0]["caller"] == "0301234567"
-    assert ("X-Key", "key-of-the-menu") in ivr.requests[0].headers
+    assert ("X-Key", "key-of-the-menu", True) in ivr.requests[0].headers
 
 
 def test_web_menu_tells_the_server_of_a_transfer_that_failed(ivr: Ivr) -> None:
