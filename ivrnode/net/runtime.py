@@ -151,7 +151,7 @@ class Runtime:
                 self.world.tick()
             except Exception as error:
                 self._failed(asyncio.get_running_loop(), {"message": "the tick failed", "exception": error})
-            if not self.core.calls:
+            if not self.core.under_way():
                 self._is_empty.set()
             due = max(due + TICK, now)
             await asyncio.sleep(due - time.monotonic())

@@ -1,4 +1,4 @@
-"""What a call is about, decided before it is answered."""
+"""What a call is about, decided before it is answered: a node's script, or another phone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ivrnode.script.messages import Boot, Facts
 from ivrnode.tenancy.secrets import Secrets
-from ivrnode.tenancy.tenant import IvrNode
+from ivrnode.tenancy.tenant import Account, IvrNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +19,13 @@ class Assignment:
     boot: Callable[[], Boot]
     secrets: Secrets
     hops: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """Two accounts of `tenant` are to talk. `id`: the name of their call in the log."""
+
+    id: str
+    tenant: str
+    caller: Account
+    called: Account

@@ -5,7 +5,8 @@
        └──────CANCEL───────┼──give_up: apology───────┤ grace of 5 s, kill
                            └──release──> RELEASED ───┘ the script is told `transferred`, its caller talks on
 
-What the caller hears is `Sound`'s business, the script's sockets are `Sockets`'; here is the life of the call.
+What the caller hears is `Sound`'s business, his sound and keys are `Hearing`'s, the script's sockets `Sockets`', its
+worker and its requests `ScriptRun`'s; here is the life of the call.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import Any
 
-from ivrnode.errors import ProtocolError, ScriptError
+from ivrnode.errors import ProtocolError
 from ivrnode.media import messages as media
-from ivrnode.pbx import breaker, fallback
+from ivrnode.pbx import fallback
 from ivrnode.pbx.assignment import Assignment
 from ivrnode.pbx.call_text import statistics, summary
 from ivrnode.pbx.company import Company
@@ -24,6 +25,7 @@ from ivrnode.pbx.exchange import SessionEvent
 from ivrnode.pbx.hearing import Hearing
 from ivrnode.pbx.house import House
 from ivrnode.pbx.masks import Masks
+from ivrnode.pbx.script_run import ScriptRun, Service
 from ivrnode.pbx.sip_party import SipParty, info_digit
 from ivrnode.pbx.sockets import Sockets
 from ivrnode.pbx.sound import SPEECH_TIMEOUT, Sound
@@ -31,8 +33,6 @@ from ivrnode.script import messages as script
 from ivrnode.script.end import ScriptEnd
 from ivrnode.sip import events as sip
 
-GRACE = 5.0
-SOCKET_GRACE = 1.0
 MOST_DRAIN = 30.0
 MOST_CLOSING = 1.0
 NO_AUDIO_SECONDS = 60
@@ -50,9 +50,6 @@ class State(Enum):
 _OF_THE_CALLER = (script.Hangup, script.Stream, script.ListenDigits)
 """No business of a script that has given its caller away, and does not know it yet."""
 
-Service = Callable[["Call", script.Request, float], None]
-"""What answers the script's requests of one name: by `Call.reply`, now or later; news of it go by `Call.tell`."""
-
 
 class Call:
     """Doors: `media_told`, `sip_told`, `script_acted`, `script_ended`, `end`."""
@@ -69,6 +66,7 @@ class Call:
         facts = assignment.facts
         self.id, self.tenant, self.party = facts.callid, facts.tenant, party
         self.facts, self.node = facts, assignment.node
+        self.caller, self.extension = facts.caller, assignment.node.extension
         self.state, self.reason = State.OPENING, ""
         self.started_at = self.answered_at = self.ended_at = now
         self.assignment, self._house = assignment, house
@@ -78,27 +76,24 @@ class Call:
         self._on_gone = on_gone
         self._lang = facts.lang
         self._is_draining = self._is_giving_up = False
-        self._has_script = self._is_muted = False
-        self._services = services
-        self._requests: set[int] = set()
-        self._boot: script.Boot | None = None
         self.secrets, self.masks = assignment.secrets, Masks(house.log)
-        self.sound = Sound(self.id, party.leg, self.tenant, self._effects, self._tell)
-        self.hearing = Hearing(party.leg, self._effects, self._tell, self.write)
-        self.sockets = Sockets(self.id, self.tenant, house, self.secrets, self.masks, self._tell)
+        self.script = ScriptRun(self, house, services)
+        self.sound = Sound(self.id, party.leg, self.tenant, self._effects, self.tell)
+        self.hearing = Hearing(party.leg, self._effects, self.tell, self.write)
+        self.sockets = Sockets(self.id, self.tenant, house, self.secrets, self.masks, self.tell)
 
     # The leg of media.
 
     def media_told(self, event: media.Event, now: float) -> None:
         match event:
             case media.Audio():
-                self._tell(script.AudioHeard(event.audio))
+                self.tell(script.AudioHeard(event.audio))
             case media.ItemDone():
                 self._item_done(event, now)
             case media.Answer():
                 self.sound.answered(event.request, event.value)
             case media.Drained():
-                self._tell(script.QueueDrained())
+                self.tell(script.QueueDrained())
             case media.Digit():
                 self._digit(event.digit)
             case media.Speech() | media.Withheld() | media.Recorded():
@@ -136,10 +131,10 @@ class Call:
     def begin(self, now: float) -> None:
         """The caller is there: the script starts."""
         self.state, self.answered_at = State.ANSWERED, now
-        caller = self.facts.caller or "anonymous"
-        self.write("APP", 4, f"answered {caller} for {self.node.extension} at {self.party.name}")
+        self.write("APP", 4, f"answered {self.caller or 'anonymous'} for {self.extension} at {self.party.name}")
         self._agenda.set((self.id, "max"), now + self.node.max_duration, lambda at: self.end("max_duration", at))
-        self._run_script(now)
+        if not self.script.start(now):
+            self.give_up(now)
 
     def _item_done(self, event: media.ItemDone, now: float) -> None:
         if event.error:
@@ -211,13 +206,13 @@ class Call:
             case script.Say():
                 self._say(action, now)
             case script.Log():
-                self._script_wrote(action, now)
+                self.script.wrote(action, now)
             case script.OpenSocket():
                 self.sockets.open(action, now)
             case script.CloseSocket():
                 self.sockets.close(action)
             case script.Request():
-                self._request(action, now)
+                self.script.asks(action, now)
             case script.Stream():
                 self.hearing.stream(action)
             case script.ListenDigits():
@@ -229,55 +224,16 @@ class Call:
             case script.Failed():
                 self._script_failed(action, now)
             case script.Finished():
-                self._effects.kill_script(self.id, "")
+                self.script.kill("")
             case script.Ready():
                 pass
 
     def script_ended(self, end: ScriptEnd, now: float) -> None:
-        self._has_script = False
-        is_bad = end.is_fault or end.reason in ("crashed", "start_failed")
-        self.write("SCRIPT", 1 if is_bad else 6, f"script {end.reason}: {end.text}".removesuffix(": "))
-        if end.audio_dropped:
-            self.write("SCRIPT", 3, f"too slow: {end.audio_dropped} chunks of sound were dropped")
-        self._count_end(end, now)
+        self.script.ended(end, now)
         if self.sound.is_closed:
             self._leave(now)
         elif end.is_fault or self.state is State.ANSWERED:
             self.give_up(now)
-
-    def _run_script(self, now: float) -> None:
-        try:
-            boot = self.assignment.boot()
-        except ScriptError as error:
-            self.write("SCRIPT", 1, f"the template cannot be used: {error}")
-            self.give_up(now)
-            return
-        if seconds := self._house.breaker.seconds_open(self.tenant, boot, now):
-            self.write("SCRIPT", 2, f"no script: too many of this tenant were killed; the next try in {seconds:.0f} s")
-            self.give_up(now)
-            return
-        self._has_script, self._boot = True, boot
-        self.write("SCRIPT", 6, f"start {boot.filename}")
-        self._effects.run_script(self.id, boot)
-
-    def _count_end(self, end: ScriptEnd, now: float) -> None:
-        """For the breaker: what we end ourselves and what could not start says nothing about the script."""
-        if self._boot is None:
-            return
-        if not end.is_fault and end.reason != "start_failed":
-            self._house.breaker.ended_well(self.tenant, now)
-        elif end.is_fault and self._house.breaker.killed(self.tenant, self._boot, now):
-            text = f"too many scripts of this tenant were killed: none is started for {breaker.PAUSE / 60:.0f} min"
-            self.write("SCRIPT", 1, text)
-
-    def _script_wrote(self, line: script.Log, now: float) -> None:
-        if refusal := self._house.quotas.take(self.tenant, "log_lines", 1, now):
-            if not self._is_muted:
-                self.write("SCRIPT", 2, f"{refusal}: lines of the log are dropped")
-            self._is_muted = True
-        else:
-            self._is_muted = False
-            self.write("SCRIPT", line.level, line.text)
 
     def _say(self, action: script.Say, now: float) -> None:
         self.write("APP", 6, f"says ({action.lang}): {action.text}")
@@ -311,41 +267,23 @@ class Call:
 
     def _waits(self, action: script.Wait, now: float) -> None:
         """The script is idle: wake it in time, hang up if nothing is left that could happen."""
-        at = None if action.seconds is None else now + action.seconds
-        self._agenda.set((self.id, "wake"), at, lambda _: self._tell(script.Wake()))
+        self.script.waits(action, now)
         if self.sound.is_closed:
             if not action.tasks:
                 self.sockets.close_all()
         elif action.seconds is None and not action.tasks and self.state is State.ANSWERED and self._is_idle():
             self.end("finished", now)
 
-    def _request(self, action: script.Request, now: float) -> None:
-        if action.request:
-            self._requests.add(action.request)
-        service = self._services.get(action.what)
-        if service is None:
-            self.reply(action.request, error=f"{action.what} is no service of this core")
-        else:
-            service(self, action, now)
-
     def reply(self, request: int, value: Any = None, body: bytes = b"", error: str = "") -> None:
         """Answer a Request of the script, once. A refusal is also a line of the tenant's log."""
-        if error:
-            self.write("SCRIPT", 2, error)
-        if request in self._requests:
-            self._requests.discard(request)
-            self._tell(script.Reply(request, value, body, error))
+        self.script.reply(request, value, body, error)
 
-    def tell(self, event: script.Told) -> None:
-        self._tell(event)
+    def tell(self, event: script.Event) -> None:
+        self.script.tell(event)
 
     def _is_idle(self) -> bool:
         is_quiet = self.sound.is_empty and self.hearing.is_idle and self.sockets.is_empty
-        return is_quiet and not (self._requests or self.company.connection or self._is_draining)
-
-    def _tell(self, event: script.Event) -> None:
-        if self._has_script:
-            self._effects.tell_script(self.id, event)
+        return is_quiet and not (self.script.has_requests or self.company.connection or self._is_draining)
 
     # The end.
 
@@ -356,7 +294,7 @@ class Call:
         self.company.part("error", now)
         self.take_back(now)
         self._is_giving_up = True
-        self._end_script("the call gave up")
+        self.script.kill("the call gave up")
         self._effects.media(media.Stream(self.party.leg, ""))
         self._effects.media(media.Mute(self.party.leg, 0))
         text, lang = (self.node.fallback_text, self._lang) if self.node.fallback_text else fallback.apology(self._lang)
@@ -381,8 +319,8 @@ class Call:
         `then` is done."""
         self.state, self.reason = State.RELEASED, "transferred"
         self._then = then
-        for what in ("drain", "wake"):
-            self._agenda.set((self.id, what), None)
+        self.script.sleep()
+        self._agenda.set((self.id, "drain"), None)
         self._effects.media(media.Clear(self.party.leg))
         self._agenda.set((self.id, "closing"), now + MOST_CLOSING, self._released)
 
@@ -406,7 +344,8 @@ class Call:
             self.reason = reason
         self.company.part(reason, now)
         self.state, self.ended_at = State.ENDING, now
-        for what in ("max", "drain", "wake"):
+        self.script.sleep()
+        for what in ("max", "drain"):
             self._agenda.set((self.id, what), None)
         self.party.hangup(now)
         self._effects.media(media.Close(self.party.leg))
@@ -424,24 +363,18 @@ class Call:
         self._agenda.set((self.id, "closing"), None)
         self.sound.close()
         self.hearing.close()
-        if self._has_script:
-            self._tell(script.HungUp(self.reason, GRACE))
-            self._agenda.set((self.id, "sockets"), now + SOCKET_GRACE, lambda _: self.sockets.close_all())
-            self._agenda.set((self.id, "grace"), now + GRACE, lambda _: self._end_script(""))
-
-    def _end_script(self, reason: str) -> None:
-        if self._has_script:
-            self._effects.kill_script(self.id, reason)
+        self.script.dismiss(self.reason, now)
 
     def _leave(self, now: float) -> None:
-        if not (self._has_script or self._has_caller):
+        if not (self.script.is_alive or self._has_caller):
             self._gone(now)
 
     def _gone(self, now: float) -> None:
         self.state = State.GONE
         self.sockets.close_all()
         self.masks.forget()
-        for what in ("max", "drain", "wake", "closing", "sockets", "grace"):
+        self.script.forget()
+        for what in ("max", "drain", "closing"):
             self._agenda.set((self.id, what), None)
         self._on_gone(self)
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from ivrnode.pbx.call import Call
     from ivrnode.pbx.switchboard import Switchboard
 
-MOST_HOPS = 70
-
 
 class Connection:
     """`request`: the script's, answered once. `dest`: as the script wrote it. `timeout`: seconds that it may ring."""
@@ -82,9 +80,7 @@ class Connection:
         request = self.call.party.session.request
         hops = request.max_forwards if self.call.party.session.is_incoming else None
         try:
-            calls = self.board.directory.phones(
-                self.call.tenant, account, caller_of(self.call.facts), MOST_HOPS if hops is None else hops, now
-            )
+            calls = self.board.directory.phones(self.call.tenant, account, caller_of(self.call.facts), hops, now)
         except RefusedError as refused:
             self.fail(refused.status, refused.reason, now)
             return

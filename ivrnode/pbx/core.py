@@ -1,6 +1,6 @@
 """The hall's one door to the outside: what comes in finds its call here; what goes out leaves by `Effects`.
 
-    sip_received ──> UserAgent ──> Invited ──> Reception ──> Call(SipParty)
+    sip_received ──> UserAgent ──> Invited ──> Reception ──> Call(SipParty), or Conversation of two phones
     media_told, script_acted, socket_*, spoken ──> the call they belong to
     tick ──> UserAgent, Agenda, Registrar
 
@@ -16,17 +16,19 @@ from ivrnode.errors import ProtocolError
 from ivrnode.log import Log
 from ivrnode.media import messages as media
 from ivrnode.pbx.agenda import Agenda
-from ivrnode.pbx.assignment import Assignment
+from ivrnode.pbx.assignment import Assignment, Introduction
 from ivrnode.pbx.breaker import Breaker
-from ivrnode.pbx.call import Call, Service
+from ivrnode.pbx.call import Call
+from ivrnode.pbx.conversation import Conversation
 from ivrnode.pbx.directory import Directory
 from ivrnode.pbx.effects import Effects
-from ivrnode.pbx.exchange import Exchange
+from ivrnode.pbx.exchange import Exchange, Owner
 from ivrnode.pbx.house import House
 from ivrnode.pbx.quotas import Quotas
 from ivrnode.pbx.reception import Reception
 from ivrnode.pbx.refusal import RefusedError
 from ivrnode.pbx.registration_desk import RegistrationDesk
+from ivrnode.pbx.script_run import Service
 from ivrnode.pbx.sip_party import SipParty
 from ivrnode.pbx.switchboard import Switchboard
 from ivrnode.script import messages as script
@@ -53,15 +55,23 @@ class Core:
     ) -> None:
         self.user_agent = UserAgent(ids, sent_by, allow=ALLOWED)
         self.calls: dict[str, Call] = {}
+        self._conversations: dict[str, Conversation] = {}
         self._reception, self._desk, self._effects, self._log = reception, desk, effects, log
         self.agenda, self.breaker, self.quotas = Agenda(), Breaker(), Quotas(reception.tenant_of)
         self.house = House(effects, self.agenda, log, self.quotas, self.breaker, reception.tenant_of, self._fall_back)
         self.on_gone: list[Callable[[Call], None]] = []
+        self.on_parted: list[Callable[[Conversation], None]] = []
         self.exchange = Exchange(self.user_agent, effects, media_host)
-        directory = Directory(reception.tenant_of, desk)
-        self._switchboard = Switchboard(self.house, self.exchange, directory, reception, self.calls, self._adopt)
+        self._directory = Directory(reception.tenant_of, desk)
+        self._switchboard = Switchboard(
+            self.house, self.exchange, self._directory, reception, self.under_way, self._adopt
+        )
         self.services: dict[str, Service] = dict(self._switchboard.services)
         self._is_draining = False
+
+    def under_way(self) -> dict[str, Call | Conversation]:
+        """Calls of nodes and of phones, by their names."""
+        return {**self.calls, **self._conversations}
 
     # SIP.
 
@@ -108,7 +118,7 @@ class Core:
         try:
             if self._is_draining:
                 raise RefusedError(503, "Shutting down", (("Retry-After", "60"),))
-            assignment = self._reception.admit(event.request, event.session.flow, self.calls.values(), now)
+            purpose = self._reception.admit(event.request, event.session.flow, self.under_way().values(), now)
             leg, capabilities = self.exchange.new_leg(), self.exchange.capabilities
             party = SipParty(event.session, event.offer, leg, self._effects, capabilities)
         except RefusedError as refused:
@@ -119,7 +129,11 @@ class Core:
             event.session.reject(500, now)  # a caller is never left without an answer, whatever is wrong with us
             raise
         else:
-            self.exchange.open_leg(party.leg, self._new_call(assignment, party, now), event.session.flow)
+            if isinstance(purpose, Introduction):
+                owner: Owner = self._introduce(purpose, party, now)
+            else:
+                owner = self._new_call(purpose, party, now)
+            self.exchange.open_leg(party.leg, owner, event.session.flow)
 
     def _refuse(self, event: sip.Invited, refused: RefusedError, now: float) -> None:
         request = event.request
@@ -132,6 +146,19 @@ class Core:
         self.calls[call.id] = call
         self.exchange.give(party, call)
         return call
+
+    def _introduce(self, introduction: Introduction, party: SipParty, now: float) -> Conversation:
+        conversation = Conversation(
+            introduction, party, self.house, self.exchange, self._directory, self._parted, now
+        )  # fmt: skip
+        self._conversations[conversation.id] = conversation
+        self.exchange.give(party, conversation)
+        return conversation
+
+    def _parted(self, conversation: Conversation) -> None:
+        del self._conversations[conversation.id]
+        for told in self.on_parted:
+            told(conversation)
 
     def _adopt(self, assignment: Assignment, party: SipParty, now: float) -> Call:
         """A call of a far end that talks already."""
@@ -213,7 +240,7 @@ class Core:
 
     def media_died(self, now: float) -> None:
         """The media process is gone, and no leg lives on: the far ends are told."""
-        for call in list(self.calls.values()):
+        for call in self.under_way().values():
             call.end("error", now)
         self._drain(now)
 
@@ -221,7 +248,7 @@ class Core:
 
     def hangup(self, name: str, now: float) -> bool:
         """End one call by its id; False if there is none."""
-        call = self.calls.get(name)
+        call = self.under_way().get(name)
         if call is not None:
             call.end("admin", now)
             self._drain(now)
@@ -230,6 +257,6 @@ class Core:
     def shut_down(self, now: float) -> None:
         """Take no new call; end those that are up, reason `shutdown`."""
         self._is_draining = True
-        for call in list(self.calls.values()):
+        for call in self.under_way().values():
             call.end("shutdown", now)
         self._drain(now)

@@ -15,6 +15,7 @@ from ivrnode.sip.uri import Uri
 from ivrnode.tenancy.routing import route
 from ivrnode.tenancy.tenant import Account, IvrNode, Tenant
 
+MOST_HOPS = 70  # RFC 3261 s8.1.1.6
 _SUBSCRIBER = frozenset("+0123456789*#")
 
 
@@ -39,9 +40,12 @@ class Directory:
             raise RefusedError(404, f"{number} is outside: that needs a trunk, and there is none")
         raise RefusedError(404, f"nobody has the number {number}")
 
-    def phones(self, domain: str, account: Account, caller: NameAddr, hops: int, now: float) -> list[OutgoingCall]:
+    def phones(
+        self, domain: str, account: Account, caller: NameAddr, hops: int | None, now: float
+    ) -> list[OutgoingCall]:
         """An INVITE for each phone of the account. `hops`: Max-Forwards of the call that it is made for, so that loops
-        end. Raises RefusedError: 480, 483."""
+        end; None: it has none. Raises RefusedError: 480, 483."""
+        hops = MOST_HOPS if hops is None else hops
         if hops <= 1:
             raise RefusedError(483, "Too Many Hops")
         bindings = self._desk.bindings(account.name, domain, now)

@@ -1,6 +1,6 @@
-"""Who may call what: from an INVITE to the node that takes the call, or to the answer that refuses it.
+"""Who may call what: from an INVITE to the node or phone that takes the call, or to the answer that refuses it.
 
-domain -> tenant -> extension -> node -> right to call (accounts: digest) -> room for one more call
+domain -> tenant -> extension -> node or account -> right to call (accounts: digest) -> room for one more call
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from ivrnode.log import Log
-from ivrnode.pbx.assignment import Assignment
-from ivrnode.pbx.call import Call
+from ivrnode.pbx.assignment import Assignment, Introduction
 from ivrnode.pbx.identity import authenticate
 from ivrnode.pbx.refusal import RefusedError
 from ivrnode.script.messages import Boot, Facts
@@ -30,6 +29,15 @@ SECRET_HEADERS = {"authorization", "proxy-authorization"}
 MOST_HEADERS, MOST_HEADER = 100, 1000
 BUSY = (("Retry-After", "10"),)
 NO_VOICES: Mapping[str, str] = {}
+
+
+class Occupant(Protocol):
+    """Whatever takes a line of its tenant."""
+
+    tenant: str
+
+
+Occupants = Collection[Occupant]
 
 
 class Reception:
@@ -55,17 +63,20 @@ class Reception:
         self._settings, self._secrets, self._max_calls = settings, secrets, max_calls
         self._voices, self._web_url = voices, web_url
 
-    def admit(self, request: Request, flow: Flow, calls: Collection[Call], now: float) -> Assignment:
+    def admit(self, request: Request, flow: Flow, calls: Occupants, now: float) -> Assignment | Introduction:
         """What the call is about. Raises RefusedError."""
         self._store.refresh()
         tenant = self._store.resolve(request.uri.host)
         if tenant is None:
             raise RefusedError(404, "Unknown domain")
-        node, account = self._node(tenant, request, flow, now)
+        found, account = self._called(tenant, request, flow, now)
         self._check_room(tenant, calls)
-        return self._assign(tenant, node, _facts(tenant, node, account, request))
+        if isinstance(found, IvrNode):
+            return self._assign(tenant, found, _facts(tenant, found, account, request))
+        assert account is not None  # who calls an account has proved to be one
+        return Introduction(self._new_id(), tenant.domain, account, found)
 
-    def announce(self, before: Assignment, dest: str, params: Mapping[str, Any], calls: Collection[Call]) -> Assignment:
+    def announce(self, before: Assignment, dest: str, params: Mapping[str, Any], calls: Occupants) -> Assignment:
         """Somebody else is called for the caller of another assignment; the same node's script takes him first. Raises
         RefusedError."""
         tenant = self._store.resolve(before.facts.tenant)
@@ -84,7 +95,7 @@ class Reception:
         )
         return replace(self._assign(tenant, node, facts), hops=before.hops + 1)
 
-    def _check_room(self, tenant: Tenant, calls: Collection[Call]) -> None:
+    def _check_room(self, tenant: Tenant, calls: Occupants) -> None:
         if len(calls) >= self._max_calls:
             raise RefusedError(503, "All lines are busy", BUSY)
         if sum(call.tenant == tenant.domain for call in calls) >= tenant.max_calls:
@@ -95,20 +106,20 @@ class Reception:
         """The tenant as it is now; None for one that is gone while its calls are still up."""
         return self._store.resolve(domain)
 
-    def _node(self, tenant: Tenant, request: Request, flow: Flow, now: float) -> tuple[IvrNode, Account | None]:
-        """The node that is called, and the account that proved to be the caller, if one had to."""
+    def _called(
+        self, tenant: Tenant, request: Request, flow: Flow, now: float
+    ) -> tuple[IvrNode | Account, Account | None]:
+        """Who is called, and the account that proved to be the caller, if one had to."""
         found, account = route(tenant, request.uri.plain_user), None
         if not isinstance(found, IvrNode) or found.access == "accounts":
             # Before saying whether the number exists: strangers must not be able to list a tenant's extensions.
             account = authenticate(self._digest, request, tenant, flow, self._log, now)
         if found is None:
             raise RefusedError(404, f"Nobody has the number {request.uri.plain_user} here")
-        if isinstance(found, Account):
-            raise RefusedError(480, "Calls between phones are not connected yet")
         return found, account
 
     def _assign(self, tenant: Tenant, node: IvrNode, facts: Facts) -> Assignment:
-        call = f"{self._ids.getrandbits(64):016x}"
+        call = self._new_id()
         node = replace(node, voices={**self._voices, **node.voices})
         facts = replace(facts, callid=call, http_url=self._http_url())
         secrets = Secrets(secrets_of(self._secrets, tenant.secrets, node.secrets), call)
@@ -126,6 +137,9 @@ class Reception:
             return Boot(template.text, str(template.path), facts, settings, secrets.placeholders)
 
         return Assignment(facts, node, boot, secrets)
+
+    def _new_id(self) -> str:
+        return f"{self._ids.getrandbits(64):016x}"
 
     def _http_url(self) -> str:
         base = self._web_url()

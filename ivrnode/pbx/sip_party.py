@@ -77,6 +77,10 @@ class SipParty:
             return
         self._accept(self._remote_offer, now)
 
+    def ring(self, now: float) -> None:
+        """Tell the caller that it rings there."""
+        self.session.ring(now)
+
     def confirm(self, body: bytes | None) -> None:
         """The ACK came, after a late offer with the answer; or the 2xx to our INVITE, always with it."""
         if self._our_offer is not None:

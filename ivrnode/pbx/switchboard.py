@@ -9,11 +9,12 @@ from ivrnode.errors import ScriptError
 from ivrnode.pbx.announcement import Announcement
 from ivrnode.pbx.arguments import Arguments
 from ivrnode.pbx.assignment import Assignment
-from ivrnode.pbx.call import Call, Service, State
+from ivrnode.pbx.call import Call, State
 from ivrnode.pbx.dial import Dial
 from ivrnode.pbx.directory import Directory
 from ivrnode.pbx.exchange import Exchange
 from ivrnode.pbx.refusal import RefusedError
+from ivrnode.pbx.script_run import Service
 from ivrnode.pbx.sip_party import SipParty
 from ivrnode.pbx.transfer import Transfer
 from ivrnode.script import ops
@@ -22,7 +23,7 @@ from ivrnode.tenancy.tenant import Account, IvrNode
 
 if TYPE_CHECKING:
     from ivrnode.pbx.house import House
-    from ivrnode.pbx.reception import Reception
+    from ivrnode.pbx.reception import Occupant, Reception
 
 RING_SECONDS = 30.0
 MOST_NODES = 10
@@ -40,11 +41,11 @@ class Switchboard:
         exchange: Exchange,
         directory: Directory,
         reception: Reception,
-        calls: Mapping[str, Call],
+        under_way: Callable[[], Mapping[str, Occupant]],
         adopt: Adopt,
     ) -> None:
         self.agenda, self.exchange, self.directory = house.agenda, exchange, directory
-        self._quotas, self._reception, self._calls, self._adopt = house.quotas, reception, calls, adopt
+        self._quotas, self._reception, self._under_way, self._adopt = house.quotas, reception, under_way, adopt
         self.services: dict[str, Service] = {
             "transfer": self._transfer,
             "dial": self._dial,
@@ -77,7 +78,9 @@ class Switchboard:
 
     def announce(self, call: Call, party: SipParty, dest: str, params: Mapping[str, Any], now: float) -> Call:
         """`party` was called for the caller of `call`, and gets a call of its own. Raises RefusedError."""
-        return self._adopt(self._reception.announce(call.assignment, dest, params, self._calls.values()), party, now)
+        return self._adopt(
+            self._reception.announce(call.assignment, dest, params, self._under_way().values()), party, now
+        )
 
     def _transfer(self, call: Call, request: Request, now: float) -> None:
         dest = ""

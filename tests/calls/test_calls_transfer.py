@@ -165,6 +165,18 @@ else:
     await talk(ann, ben)
 
 
+async def test_a_phone_calls_a_phone(open_house: OpenHouse, new_caller: NewCaller) -> None:
+    house = await open_house(scripts={}, tenant=TENANT)
+    ben, ann = await phone(house, new_caller, codecs=("PCMA",)), await new_caller(user="121", codecs=("G722",))
+    await ann.phone.register(f"sip:121@{house.uri('120').partition('@')[2]}", "121", "battery staple")
+    await ann.dial(house.uri("120"))
+    await asyncio.wait_for(ben.phone.called, PATIENCE)
+    await talk(ann, ben)
+    ben.phone.hangup()
+    assert await ann.left() == "bye"
+    await house.wrote("ended: far_end")
+
+
 async def test_headers_of_the_invite_reach_the_script(open_house: OpenHouse, new_caller: NewCaller) -> None:
     house = await open_house(scripts={"700": "console.log('from', call.getHeader('FROM'), call.getHeader('X-None'))"})
     ann = await new_caller(user="ann")
