@@ -110,7 +110,12 @@ class Caller:
     def hung_up(self) -> str | None:
         """Why the call ended, in the words of `call.on("hangup")`; None while it is up."""
         call = self._report.call
-        return (call.reason or None) if call is not None else None
+        return (call.reason or None) if call is not None and not self._phone.is_up else None
+
+    @property
+    def is_transferred(self) -> bool:
+        """True when the script has sent him to somebody else, and is over."""
+        return self._report.call is not None and self._report.call.reason == "transferred"
 
     @property
     def log(self) -> list[str]:

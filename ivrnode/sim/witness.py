@@ -51,7 +51,8 @@ class Report:
             case "APP" if entry.text.startswith("answered "):
                 self.add("call", "answered")
             case "APP" if entry.text.startswith("ended: "):
-                self.add("call", "hung up: " + entry.text.removeprefix("ended: ").partition(" after ")[0])
+                reason = entry.text.removeprefix("ended: ").partition(" after ")[0]
+                self.add("call", reason if reason == "transferred" else f"hung up: {reason}")
             case _ if not entry.text.startswith(_TOLD_OTHERWISE):
                 self.add("node", entry.text)
 

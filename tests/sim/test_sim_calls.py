@@ -201,3 +201,35 @@ ws.connect()
     caller.waits(1)
     assert caller.log == [NO_SERVICE, "1006 "]
     assert caller.hung_up == "finished"
+
+
+TRANSFER = """
+result = await call.transfer("100")
+console.log(result.ok, result.code)
+"""
+
+
+def test_a_transfer_to_a_phone(ivr: Ivr, write: Write) -> None:
+    phone = ivr.phone("100")
+    caller = ivr.call(write(TRANSFER))
+    caller.waits(1)
+    assert phone.is_up
+    assert caller.is_transferred
+    assert caller.hung_up is None
+    caller.says("Hello, is that the office?")
+    assert phone.handset.ear.longest_since(0.0) > 1  # the one hears the other
+    caller.hangs_up()
+    assert not phone.is_up
+
+
+def test_a_transfer_to_a_phone_that_is_busy(ivr: Ivr, write: Write) -> None:
+    ivr.phone("100", answers=486)
+    caller = ivr.call(write(TRANSFER))
+    caller.waits(2)
+    assert caller.log[-1:] == ["False 486"]
+
+
+def test_a_transfer_to_another_node(ivr: Ivr, write: Write) -> None:
+    ivr.node(write("call.say('You have reached the other node.')"), "750")
+    caller = ivr.call(write("call.transfer('750')"))
+    assert caller.hears("you have reached the other node")
