@@ -17,6 +17,7 @@ from typing import Any
 
 from ivrnode.audio.format import AudioFormat
 from ivrnode.media import messages
+from ivrnode.media.guest import Guest
 from ivrnode.media.leg import Leg
 from ivrnode.media.messages import Answer, Command, Event, LoadReport
 from ivrnode.media.ports import Binder
@@ -32,12 +33,13 @@ class Engine:
         self._bind, self._ids = bind, ids
         self._wheel = Wheel()
         self._legs: dict[int, Leg] = {}
+        self._guests: dict[int, Guest] = {}
         self._events: list[Event | LoadReport] = []
         self._report_at = 0.0
         self._garbage_closed = self._garbage_reported = 0
-        self._handlers: dict[type[Any], Callable[[Leg, Any, float], None]] = {
-            messages.Connect: lambda leg, command, now: leg.connect(command, now),
-            messages.Start: lambda leg, _, now: leg.start(now),
+        self._handlers: dict[type[Any], Callable[[Any, Any, float], None]] = {
+            messages.Connect: lambda leg, command, now: leg.line.connect(command, now),
+            messages.Start: lambda leg, _, now: leg.line.start(now),
             messages.Play: self._play,
             messages.Fail: lambda leg, command, _: leg.playout.fail(command.item, command.error),
             messages.Mute: lambda leg, command, _: self._answer(command, leg.playout.mute()),
@@ -46,10 +48,11 @@ class Engine:
             messages.Stream: self._stream,
             messages.Watch: lambda leg, command, _: leg.ears.watch(command.is_on),
             messages.Record: lambda leg, command, _: leg.ears.record(command.is_on),
-            messages.SendDigits: lambda leg, command, _: leg.send_digits(command.digits),
-            messages.Ring: lambda leg, _, now: leg.ring(),
+            messages.SendDigits: lambda leg, command, _: leg.line.send_digits(command.digits),
+            messages.Ring: lambda leg, _, now: leg.line.ring(),
             messages.Bridge: self._bridge,
-            messages.Unbridge: lambda leg, _, now: leg.unbridge(),
+            messages.Unbridge: lambda leg, _, now: leg.line.unbridge(),
+            messages.Join: self._join,
             messages.Clear: lambda leg, _, now: leg.clear(),
             messages.Close: self._close,
         }
@@ -61,7 +64,7 @@ class Engine:
         if isinstance(command, messages.Open):
             self._open(command, now)
             return
-        leg = self._legs.get(command.leg)
+        leg = self._find(command.host if isinstance(command, messages.Join) else command.leg)
         if leg is not None:
             self._handlers[type(command)](leg, command, now)
         elif isinstance(command, messages.Mute | messages.StopItem | messages.Ask):
@@ -113,7 +116,14 @@ class Engine:
         self._wheel.add(leg, now)
         self._events.append(messages.Opened(command.leg, ports.address))
 
-    def _play(self, leg: Leg, command: messages.Play, now: float) -> None:
+    def _join(self, host: Leg | Guest, command: messages.Join, now: float) -> None:
+        if self._find(command.leg) is None:
+            self._guests[command.leg] = Guest(command.leg, host.line, self._events.append)
+
+    def _find(self, number: int) -> Leg | Guest | None:
+        return self._legs.get(number) or self._guests.get(number)
+
+    def _play(self, leg: Leg | Guest, command: messages.Play, now: float) -> None:
         try:
             source = AudioFormat(command.codec, command.rate)
         except ValueError as error:
@@ -128,7 +138,7 @@ class Engine:
             is_background=command.is_background,
         )
 
-    def _ask(self, leg: Leg, command: messages.Ask, now: float) -> None:
+    def _ask(self, leg: Leg | Guest, command: messages.Ask, now: float) -> None:
         playout, key = leg.playout, command.key
         match command.what:
             case "tag":
@@ -146,7 +156,7 @@ class Engine:
     def _answer(self, command: messages.Mute | messages.StopItem | messages.Ask, value: int) -> None:
         self._events.append(Answer(command.leg, command.request, value))
 
-    def _stream(self, leg: Leg, command: messages.Stream, now: float) -> None:
+    def _stream(self, leg: Leg | Guest, command: messages.Stream, now: float) -> None:
         leg.ears.stop_stream()
         if command.codec:
             interval = min(max(command.interval_ms // FRAME_MS * FRAME_MS, FRAME_MS), _MAX_INTERVAL_MS)
@@ -154,13 +164,19 @@ class Engine:
                 target = AudioFormat(command.codec, command.rate)
                 leg.ears.stream(target, interval, command.pre_roll_ms, command.hang_over_ms)
 
-    def _bridge(self, leg: Leg, command: messages.Bridge, now: float) -> None:
-        other = self._legs.get(command.other)
-        if other is not None and other is not leg:
-            leg.bridge(other)
+    def _bridge(self, leg: Leg | Guest, command: messages.Bridge, now: float) -> None:
+        other = self._find(command.other)
+        if other is not None and other.line is not leg.line:
+            leg.line.bridge(other.line)
 
-    def _close(self, leg: Leg, command: messages.Close, now: float) -> None:
-        del self._legs[command.leg]
+    def _close(self, leg: Leg | Guest, command: messages.Close, now: float) -> None:
+        if isinstance(leg, Guest):
+            del self._guests[leg.number]
+            leg.close()
+            return
+        for guest in reversed(leg.guests[:]):
+            self._close(guest, command, now)
+        del self._legs[leg.number]
         self._wheel.remove(leg)
         self._garbage_closed += leg.session.garbage
         leg.close(now)

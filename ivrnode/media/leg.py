@@ -7,14 +7,16 @@
 
 Silence is sent while nothing is to be heard, so the far end's clock and NAT stay alive; on hold nothing is sent and
 the playout stands still. While the leg rings or is bridged, its far end hears that instead of the playout, and the ears
-get silence.
+get silence. So it is while a guest is there (guest.py), who has a playout and ears of his own.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from ivrnode.audio.format import AudioFormat
 from ivrnode.errors import ProtocolError
 from ivrnode.media import messages
 from ivrnode.media.ears import Ears
@@ -28,6 +30,9 @@ from ivrnode.rtp.jitter import FRAME, JitterBuffer
 from ivrnode.rtp.packet import RtpPacket
 from ivrnode.rtp.session import RtpSession
 from ivrnode.rtp.telephone_event import DigitReceiver, DigitSender
+
+if TYPE_CHECKING:
+    from ivrnode.media.guest import Guest
 
 _FIRST_PACKET_WAIT = 0.3
 _RTCP_INTERVAL = 5.0
@@ -45,8 +50,8 @@ class Leg:
         "_audio_type", "_chore_at", "_digit_timestamp", "_digit_type", "_digits_in", "_digits_out", "_emit",
         "_has_heard", "_has_started", "_ids", "_instead", "_is_coded", "_is_dialing", "_is_listening", "_is_tapped",
         "_jitter", "_may_hear", "_may_play", "_may_send", "_no_rtp_at", "_no_rtp_seconds", "_other", "_play_at",
-        "_ports", "_repeat", "_rtcp_at", "_send", "_silence", "_silent_since", "_ssrc", "_unsent",
-        "_wire", "ears", "number", "playout", "session",
+        "_playing", "_ports", "_repeat", "_rtcp_at", "_send", "_silence", "_silent_since", "_ssrc", "_unsent",
+        "_wire", "ears", "guests", "number", "playout", "session",
     )  # fmt: skip
 
     def __init__(self, number: int, emit: Callable[[Event], None], ids: random.Random) -> None:
@@ -55,7 +60,8 @@ class Leg:
         self._wire = Wire("PCMU")
         self._silence = self._wire.silence
         self.session = RtpSession(ids)
-        self.playout = Layers(number, self._wire.inside, emit)
+        self.playout = self._playing = Layers(number, self._wire.inside, emit)
+        self.guests: list[Guest] = []
         self._jitter = _jitter_buffer(self._wire)
         self._digits_in, self._digits_out = DigitReceiver(), DigitSender()
         self._is_dialing = False
@@ -63,7 +69,7 @@ class Leg:
         self._digit_timestamp = 0
         self._audio_type = -1
         self._ssrc = -1
-        self.ears = Ears(number, self._wire.inside, emit, self._listen)
+        self.ears = Ears(number, self._wire.inside, emit, self.listen)
         self._instead: Instead | None = None
         self._other: Leg | None = None  # the leg that this one is bridged with
         self._is_coded = False  # the other leg wants frames as they are on the wire
@@ -140,7 +146,7 @@ class Leg:
             self._send_digit(target)
         else:
             if self._may_play and instead is None:
-                said = self.playout.next_frame() or said
+                said = self._playing.next_frame() or said
             try:
                 self._send(session.packet(said if encode is None else encode(said)), target)
             except OSError:
@@ -175,7 +181,16 @@ class Leg:
             heard = self.next_heard()
         else:  # what two people say to each other is not for the script
             heard = said = self._silence
-        self.ears.feed(heard, said)
+        if self.guests:
+            self._hear_for_guest(heard, said)
+        else:
+            self.ears.feed(heard, said)
+
+    def _hear_for_guest(self, heard: bytes, said: bytes) -> None:
+        *waiting, ears = (self.ears, *(guest.ears for guest in self.guests))
+        for other in waiting:
+            other.feed(self._silence, self._silence)
+        ears.feed(heard, said)
 
     def _send_digit(self, target: Address) -> None:
         payloads = self._digits_out.next_frame()
@@ -249,10 +264,12 @@ class Leg:
     def _change_wire(self, wire: Wire) -> None:
         self._wire, self._silence = wire, wire.silence
         self._repeat = self._silence
-        self.playout.change_format(wire.inside)
+        seats: tuple[Leg | Guest, ...] = (self, *self.guests)
+        for seat in seats:
+            seat.playout.change_format(wire.inside)
+            seat.ears.change_source(wire.inside)
         old, self._jitter = self._jitter, _jitter_buffer(wire)
         self._jitter.late, self._jitter.concealed = old.late, old.concealed
-        self.ears.change_source(wire.inside)
         if self._other is not None:
             self.bridge(self._other)
         elif self._instead is not None:
@@ -265,10 +282,10 @@ class Leg:
             self._play_at = now + _FIRST_PACKET_WAIT
             self._chore_at = min(self._chore_at, self._play_at)
 
-    def _listen(self) -> None:
+    def listen(self) -> None:
         """The jitter buffer runs only while somebody listens."""
         was_listening = self._is_listening
-        self._is_tapped = self.ears.is_open
+        self._is_tapped = self.ears.is_open or any(guest.ears.is_open for guest in self.guests)
         self._is_listening = self._other is not None or (self._is_tapped and self._instead is None)
         if self._is_listening and not was_listening:
             self._jitter.restart()
@@ -278,7 +295,7 @@ class Leg:
         """The far end hears the ringing tone, from its beginning."""
         self.unbridge()
         self._instead = Ringing(self._wire)
-        self._listen()
+        self.listen()
 
     def bridge(self, other: Leg) -> None:
         """The far ends of this leg and `other` hear each other."""
@@ -289,7 +306,7 @@ class Leg:
             hearer._instead = crossing = Crossing(speaker, speaker._wire, hearer._wire)
             speaker._is_coded = crossing.is_coded
         for leg in (self, other):
-            leg._listen()
+            leg.listen()
             leg._repeat = leg._pause
 
     def unbridge(self) -> None:
@@ -299,15 +316,42 @@ class Leg:
             self._wire.restart_decoder()
         self._instead, self._is_coded = None, False
         self._repeat = self._silence
-        self._listen()
+        self.listen()
         if other is not None:
             other.unbridge()
+
+    # Guests.
+
+    @property
+    def line(self) -> Leg:
+        """As `Guest.line`: a leg that has ports is its own."""
+        return self
+
+    @property
+    def format(self) -> AudioFormat:
+        """That of the sound which waits here and is handed over."""
+        return self._wire.inside
+
+    def welcome(self, guest: Guest) -> None:
+        """It speaks with the far end from now on."""
+        self.guests.append(guest)
+        self.reseat()
+
+    def dismiss(self, guest: Guest) -> None:
+        self.guests.remove(guest)
+        self.reseat()
+        self.listen()
+
+    def reseat(self) -> None:
+        """Who is heard, or his playout, is another one."""
+        self._playing = (self.guests[-1] if self.guests else self).playout
 
     def clear(self) -> None:
         """As if nobody had played to or listened to this leg yet: items and tags are counted anew."""
         self.ears.close()
         self.playout.mute()
         self.playout = Layers(self.number, self._wire.inside, self._emit)
+        self.reseat()
         self._emit(messages.Cleared(self.number))
 
     def send_digits(self, digits: str) -> None:

@@ -174,6 +174,17 @@ class Unbridge:
 
 
 @dataclass(frozen=True, slots=True)
+class Join:
+    """Open `leg` without ports, a guest at the far end of `host`: what is played on `leg` is heard there, streams and
+    recordings of `leg` hear it. The playout of `host` stands still, its streams and recordings get silence. Keys
+    come as those of `host`; `Ring`, `Bridge`, `Unbridge` and `SendDigits` of a guest are done to `host`. Of several the
+    last one has the far end. Ended by `Close` of either. Nothing, when `host` is not open."""
+
+    leg: int
+    host: int
+
+
+@dataclass(frozen=True, slots=True)
 class Clear:
     """The leg gets another user: stream, recording and what is queued end as with `Close`, then `Cleared`; items and
     tags are counted anew. A bridge stays."""
@@ -204,6 +215,7 @@ Command = (
     | Ring
     | Bridge
     | Unbridge
+    | Join
     | Clear
     | Close
 )
