@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check bench clean
+.PHONY: demo test lint check bench clean
 
 demo: $(INSTALLED)  ## call a node, talk, interrupt, see what was heard: no key, no network
 	$(BIN)/ivrnode demo
@@ -13,11 +13,12 @@ demo: $(INSTALLED)  ## call a node, talk, interrupt, see what was heard: no key,
 test: $(INSTALLED)  ## the whole test suite; tests with real peers are skipped where the peers are missing
 	$(BIN)/python -m pytest
 
-check: $(INSTALLED)  ## what every change must pass
+lint: $(INSTALLED)  ## form and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+
+check: lint test  ## what every change must pass
 
 bench: $(INSTALLED)  ## what a call costs on this machine
 	$(BIN)/python -m bench
