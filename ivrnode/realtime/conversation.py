@@ -83,6 +83,13 @@ class Conversation:
             raise RequestError(code, f"Error {text} item: the item with id '{item_id}' does not exist.", param)
         return self._items[item_id]
 
+    def check_call(self, call_id: str) -> None:
+        """Raises RequestError when no tool was called under this id."""
+        calls = (item.values for item in self._items.values() if item.values.get("type") == "function_call")
+        if not any(call["call_id"] == call_id for call in calls):
+            message = f"Tool call ID '{call_id}' not found in conversation."
+            raise RequestError("invalid_tool_call_id", message, "item.call_id")
+
     def delete(self, item_id: str) -> None:
         self.get(item_id, "delete")
         del self._items[item_id]

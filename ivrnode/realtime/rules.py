@@ -101,7 +101,9 @@ def _parse_rule(values: Any, file: str, key: str) -> Rule:
     try:
         patterns = {name: re.compile(values[name]) for name in ("text", "output") if name in values}
         if "fault" in values:
-            Faults.parse([values["fault"]])
+            faults = Faults.parse([values["fault"]])
+            if faults.is_on("refuse"):
+                raise ConfigError("fault refuse: the socket is open already")
     except (re.error, ConfigError) as error:
         raise ConfigError(str(error), file=file, key=key) from None
     steps = _steps(values)

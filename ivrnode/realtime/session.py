@@ -242,6 +242,8 @@ class Session:
     def _create_item(self, event: Json, now: float) -> None:
         values = {"id": self.new_id("item"), "object": "realtime.item", "status": "completed", **event["item"]}
         item = Item(values)
+        if values["type"] == "function_call_output":
+            self._conversation.check_call(values["call_id"])
         before = self._conversation.add(item, event.get("previous_item_id"))
         if values["type"] == "function_call_output":
             outputs = [self._turn.output, values["output"]]

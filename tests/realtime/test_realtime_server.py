@@ -322,6 +322,7 @@ def test_wrong_faults_are_told(switch: str) -> None:
         ("[[rule]]\nsay = 1", r"rule\[1\].say: expected str"),
         ('[[rule]]\nsay = "x"\ntext = "("', "unterminated"),
         ('[[rule]]\nfault = "nix"', "unknown fault"),
+        ('[[rule]]\nfault = "refuse"', "the socket is open already"),
         ("[[rule", "rules.toml"),
     ],
 )
