@@ -14,6 +14,7 @@ from ivrnode.demo.ear import Ear
 from ivrnode.log import Entry, Log
 from ivrnode.net.phone import Phone
 from ivrnode.net.runtime import Runtime
+from sound import decibels, tone_level
 
 PATIENCE = 20.0
 SECTIONS = {
@@ -128,6 +129,15 @@ class Caller:
 
     async def reach(self, at_ms: int) -> None:
         await asyncio.wait_for(self.ear.reach(at_ms), PATIENCE)
+
+    def check_tone(self, start_ms: int, end_ms: int, level: float = 8000, most_decibels: float = 3) -> None:
+        """Each 20 ms must hold a tone of 1000 Hz at `level`, but for as many as the phone itself was too late for."""
+        heard = self.between(start_ms, end_ms)
+        assert len(heard) >= 16 * 900
+        frames = [heard[start : start + 320] for start in range(0, len(heard) - 320, 320)]
+        levels = [decibels(tone_level(frame, 1000, 8000) / level) for frame in frames]
+        gaps = [start_ms + 20 * index for index, level in enumerate(levels) if abs(level) > most_decibels]
+        assert len(gaps) <= 2 * self.late_ms / 20, f"gaps at {gaps} ms"
 
     def between(self, start_ms: int, end_ms: int) -> bytes:
         return bytes(self.heard[start_ms * 16 : end_ms * 16])
