@@ -25,8 +25,9 @@ def who():
     return known[0]["name"] if known else call.caller_name or call.caller or "somebody unknown"
 
 
-async def send(message):
-    if message.seconds < 1:
+async def send(reason):
+    """When the call is over, in its grace: so the message is sent also when the caller just hangs up."""
+    if message is None or message.seconds < 1:
         console.log("no message")
         return
     text = f"{who()} ({call.caller}) has left a message of {message.seconds:.0f} seconds."
@@ -34,11 +35,13 @@ async def send(message):
     console.log("sent" if sent.ok else f"not sent: {sent.error}")
 
 
+message = None
+call.on("hangup", send)
 await call.say(settings["greeting"])
 await call.play(codec="pcm16", rate=8000, audio=tone())
 try:
-    # The callback comes however it ends: a key, silence, the limit, or the caller hangs up.
-    await call.record(channels=1, max_seconds=settings["max_seconds"], silence=6, finish="#", callback=send)
+    message = call.record(channels=1, max_seconds=settings["max_seconds"], silence=6, finish="#")
+    await message
     call.say("Thank you. Goodbye.")
 except PermissionError:
     console.error("recording is off: set rec = true")
