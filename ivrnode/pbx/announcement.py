@@ -61,6 +61,9 @@ class Announcement(Connection):
         self._refusal = reason or self._refusal
         leg.end("script", now)
 
+    def moved(self, leg: Call) -> None:
+        self._leg = leg
+
     # What the calls tell.
 
     def press(self, digit: str) -> bool:

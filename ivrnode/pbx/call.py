@@ -95,7 +95,7 @@ class Call:
             case media.Drained():
                 self.tell(script.QueueDrained())
             case media.Digit():
-                self._digit(event.digit)
+                self.press(event.digit)
             case media.Speech() | media.Withheld() | media.Recorded():
                 self.hearing.told(event, now)
             case media.Opened():
@@ -150,7 +150,8 @@ class Call:
             if self._is_draining:
                 self.end("script", now)
 
-    def _digit(self, digit: str) -> None:
+    def press(self, digit: str) -> None:
+        """A key of the caller."""
         if not self.company.press(digit):
             self.hearing.digit(digit)
 
@@ -169,7 +170,7 @@ class Call:
                 self._reoffered(event.offer, now)
             case sip.InfoReceived():
                 if digit := info_digit(event.content_type, event.body):
-                    self._digit(digit)
+                    self.press(digit)
             case sip.Referred() | sip.Notified():
                 self.company.refer_told(event, now)
             case sip.Ended():
@@ -291,7 +292,7 @@ class Call:
         """The script cannot go on: the caller hears an apology in his language, then the call ends."""
         if self.state is not State.ANSWERED or self._is_giving_up:
             return
-        self.company.part("error", now)
+        self.company.dismiss("error", now)
         self.take_back(now)
         self._is_giving_up = True
         self.script.kill("the call gave up")

@@ -59,7 +59,9 @@ class Exchange:
 
     def give(self, party: Party, owner: Owner) -> None:
         """From now on `owner` is told of this far end."""
-        self._legs[party.leg] = self._sessions[party.session] = owner
+        self._legs[party.leg] = owner
+        if not party.is_guest:
+            self._sessions[party.session] = owner
 
     def forget_leg(self, leg: int, owner: Owner) -> None:
         """Nothing, when it belongs to somebody else by now; so with `forget_session`."""

@@ -8,9 +8,10 @@ from ivrnode.sip.invite import InviteSession
 
 
 class Party(Protocol):
-    """`leg`: its leg of media. `session`: its SIP session."""
+    """`leg`: its leg of media. `session`: its SIP session, which for a guest is told to somebody else."""
 
     leg: int
+    is_guest: bool
     session: InviteSession
 
     @property

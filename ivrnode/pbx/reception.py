@@ -66,9 +66,7 @@ class Reception:
     def admit(self, request: Request, flow: Flow, calls: Occupants, now: float) -> Assignment | Introduction:
         """What the call is about. Raises RefusedError."""
         self._store.refresh()
-        tenant = self._store.resolve(request.uri.host)
-        if tenant is None:
-            raise RefusedError(404, "Unknown domain")
+        tenant = self._tenant(request.uri.host)
         found, account = self._called(tenant, request, flow, now)
         self._check_room(tenant, calls)
         if isinstance(found, IvrNode):
@@ -79,19 +77,29 @@ class Reception:
     def announce(self, before: Assignment, dest: str, params: Mapping[str, Any], calls: Occupants) -> Assignment:
         """Somebody else is called for the caller of another assignment; the same node's script takes him first. Raises
         RefusedError."""
-        tenant = self._store.resolve(before.facts.tenant)
-        if tenant is None:
-            raise RefusedError(404, "Unknown domain")
+        tenant = self._tenant(before.facts.tenant)
         self._check_room(tenant, calls)
         return self._assign(tenant, before.node, replace(before.facts, called=dest, params=params, headers=()))
 
     def reassign(self, before: Assignment, node: IvrNode) -> Assignment:
         """The caller of another assignment goes on to `node` of the same tenant. Raises RefusedError."""
-        tenant = self._store.resolve(before.facts.tenant)
-        if tenant is None:
-            raise RefusedError(404, "Unknown domain")
+        tenant = self._tenant(before.facts.tenant)
+        return self._move(before, tenant, node, before.facts.params)
+
+    def lend(self, before: Assignment, node: IvrNode, params: Mapping[str, Any], calls: Occupants) -> Assignment:
+        """As `reassign`, for a second call beside the first. Raises RefusedError."""
+        tenant = self._tenant(before.facts.tenant)
+        self._check_room(tenant, calls)
+        return self._move(before, tenant, node, params)
+
+    def _move(self, before: Assignment, tenant: Tenant, node: IvrNode, params: Mapping[str, Any]) -> Assignment:
         facts = replace(
-            before.facts, called=node.extension, node=node.extension, lang=node.language, may_record=node.rec
+            before.facts,
+            called=node.extension,
+            node=node.extension,
+            lang=node.language,
+            may_record=node.rec,
+            params=params,
         )
         return replace(self._assign(tenant, node, facts), hops=before.hops + 1)
 
@@ -105,6 +113,13 @@ class Reception:
     def tenant_of(self, domain: str) -> Tenant | None:
         """The tenant as it is now; None for one that is gone while its calls are still up."""
         return self._store.resolve(domain)
+
+    def _tenant(self, domain: str) -> Tenant:
+        """Raises RefusedError."""
+        tenant = self._store.resolve(domain)
+        if tenant is None:
+            raise RefusedError(404, "Unknown domain")
+        return tenant
 
     def _called(
         self, tenant: Tenant, request: Request, flow: Flow, now: float

@@ -38,6 +38,8 @@ class OutgoingCall:
 class SipParty:
     """One far end on SIP. Raises ProtocolError where the far end's SDP cannot be met."""
 
+    is_guest = False
+
     def __init__(
         self, session: InviteSession, first_offer: bytes | None, leg: int, effects: Effects, capabilities: Capabilities
     ) -> None:
@@ -125,6 +127,19 @@ class SipParty:
                 plan.remote_rtcp,
             )
         )
+
+
+class Guest(SipParty):
+    """The far end of another call, lent to a second one, which has a leg of its own there and no say in the session."""
+
+    is_guest = True
+
+    def __init__(self, caller: SipParty, leg: int, effects: Effects) -> None:
+        super().__init__(caller.session, None, leg, effects, caller._capabilities)
+        self.plan = caller.plan
+
+    def hangup(self, now: float) -> None:
+        """The far end stays where it is."""
 
 
 def info_digit(content_type: str, body: bytes) -> str:

@@ -13,6 +13,7 @@ from ivrnode.pbx.call import Call, State
 from ivrnode.pbx.dial import Dial
 from ivrnode.pbx.directory import Directory
 from ivrnode.pbx.exchange import Exchange
+from ivrnode.pbx.node_dial import NodeDial
 from ivrnode.pbx.refusal import RefusedError
 from ivrnode.pbx.script_run import Service
 from ivrnode.pbx.sip_party import SipParty
@@ -45,7 +46,7 @@ class Switchboard:
         adopt: Adopt,
     ) -> None:
         self.agenda, self.exchange, self.directory = house.agenda, exchange, directory
-        self._quotas, self._reception, self._under_way, self._adopt = house.quotas, reception, under_way, adopt
+        self._quotas, self._reception, self._under_way, self.adopt = house.quotas, reception, under_way, adopt
         self.services: dict[str, Service] = {
             "transfer": self._transfer,
             "dial": self._dial,
@@ -73,12 +74,12 @@ class Switchboard:
 
     def hand_over(self, call: Call, assignment: Assignment, now: float) -> None:
         """The caller of `call`, which is done with him, gets another script."""
-        self._adopt(assignment, call.party, now)
+        call.company.pass_host(self.adopt(assignment, call.party, now))
         call.lose_caller(now)
 
     def announce(self, call: Call, party: SipParty, dest: str, params: Mapping[str, Any], now: float) -> Call:
         """`party` was called for the caller of `call`, and gets a call of its own. Raises RefusedError."""
-        return self._adopt(
+        return self.adopt(
             self._reception.announce(call.assignment, dest, params, self._under_way().values()), party, now
         )
 
@@ -105,19 +106,21 @@ class Switchboard:
             arguments = Arguments(request.arguments)
             dest = arguments.line("dest", most=ops.MAX_NUMBER)
             timeout = arguments.number("timeout", RING_SECONDS, ops.LEAST_RING, ops.MOST_RING)
-            found = self._find(call, dest, "dials", now)
-            if not isinstance(found, Account):
-                raise RefusedError(501, f"{dest} is a node: it can be transferred to, not dialled")
             params = request.arguments.get("params", {})
             if not isinstance(params, dict):
                 raise ScriptError("params must be a table")
+            found = self._find(call, dest, "dials", now)
+            if isinstance(found, IvrNode):
+                assignment = self._reception.lend(call.assignment, found, params, self._under_way().values())
         except ScriptError as error:
             call.reply(request.request, error=f"dial: {error}")
         except RefusedError as refused:
             call.write("SCRIPT", 2, f"dial {dest}: {refused.reason}")
             call.reply(request.request, {"ok": False, "code": refused.status, "reason": refused.reason})
         else:
-            if params:
+            if isinstance(found, IvrNode):
+                NodeDial(self, call, request.request, dest, timeout).lend(assignment, now)
+            elif params:
                 Announcement(self, call, request.request, dest, timeout, params).begin(found, now)
             else:
                 Dial(self, call, request.request, dest, timeout).begin(found, now)

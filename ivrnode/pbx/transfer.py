@@ -60,7 +60,8 @@ class Transfer(Connection):
         self._is_waiting = False
         self.board.agenda.set(self, None)
         dialog = self.call.party.session.dialog
-        if self.call.node.transfer_method == "refer" and dialog is not None and dialog.allows("REFER"):
+        is_refer = self.call.node.transfer_method == "refer" and not self.call.party.is_guest
+        if is_refer and dialog is not None and dialog.allows("REFER"):
             self._refer(now)
         elif isinstance(self._found, Account):
             self._ring(self._found, now)

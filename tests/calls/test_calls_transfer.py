@@ -10,8 +10,9 @@ import pytest
 from sound import tone, tone_level
 
 if TYPE_CHECKING:
-    from conftest import NewCaller, OpenHouse
     from house import Caller, House
+
+    from conftest import NewCaller, OpenHouse
 
 TENANT = """
 [accounts.120]
@@ -163,6 +164,36 @@ else:
     ben.phone.press("1")
     await house.wrote("dial True")
     await talk(ann, ben)
+
+
+async def test_a_dialled_node_has_the_caller_until_it_ends(open_house: OpenHouse, new_caller: NewCaller) -> None:
+    first = """
+call.stream("g711_ulaw", 0.1, lambda audio: heard.append(audio))
+heard = []
+d = call.dial("701")
+d.on("end", lambda reason: (console.log("end", reason, set(heard[-1]) == {255}), call.stream(), call.say("Back.")))
+console.log("dial", (await d).ok)
+"""
+    second = """
+call.say("This is the second node. Please press a key.")
+digits = await call.gather(max_digits=1, timeout=30)
+console.log("second", call.node, call.caller, digits.digits)
+call.hangup()
+"""
+    house = await open_house(scripts={"700": first, "701": second})
+    ann = await new_caller(user="ann")
+    await ann.dial(house.uri("700"))
+    await house.wrote("dial True")
+    await ann.sound()
+    await ann.quiet()
+    spoken_ms = ann.ear.now_ms
+    ann.phone.play(tone(600, 8000, 1000), 8000)
+    ann.phone.press("7")
+    await house.wrote("second 701 ann 7")
+    await house.wrote("end far_end True")
+    assert await ann.left() == "bye"
+    assert ann.ear.stretches(gap_ms=600)[-1].end_ms > spoken_ms, "the first script has spoken again"
+    assert await house.wrote("ended: finished")
 
 
 async def test_a_phone_calls_a_phone(open_house: OpenHouse, new_caller: NewCaller) -> None:

@@ -93,12 +93,6 @@ def test_the_end_of_the_call_ends_the_other_one_too(world: Phones) -> None:
     assert not world.core.calls
 
 
-def test_a_node_is_not_dialled(world: Phones) -> None:
-    world.call()
-    world.ask("dial", dest="701")
-    assert world.replies[0]["code"] == 501 and world.logged("can be transferred to, not dialled")
-
-
 def test_five_dials_in_a_call(world: Phones) -> None:
     world.call()
     for _ in range(6):
