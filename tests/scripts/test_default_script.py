@@ -739,3 +739,21 @@ async def test_rule_19_key_0_leads_to_the_fallback(pool: Workers) -> None:
         line.hang_up("transferred")
         await line.ended()
         assert len(line.said) == 1
+
+
+async def test_rule_16_a_session_that_ends_while_a_tool_works_is_not_told_its_result(pool: Workers) -> None:
+    nap = 'async def nap(arguments):\n    await asyncio.sleep(1)\n    console.log("slept")\n    return "Done."\n\n\n'
+    own = nap + 'tool(nap, "Sleep.")\n\n\n'
+    shared = Script.parse({"rule": [{"call": "nap", "once": True}, {"say": "Yes."}]})
+    async with call(pool, brain=lambda: shared, addition=own, SHORTEST_SESSION_SECONDS=0) as line:
+        await ready(line)
+        await line.speak()
+        await line.until(lambda: line.logged("tool nap"))
+        await line.end_session()
+        await renewed(line)
+        await line.until(lambda: line.logged("slept"))
+        await line.speak()
+        await line.until(lambda: line.sent("input_audio_buffer.append"))
+        await line.until(lambda: len(line.got("input_audio_buffer.committed")) == 2)
+        items = [event["item"]["type"] for event in line.sent("conversation.item.create")]
+        assert "function_call_output" not in items and not line.got("error") and not line.hangups

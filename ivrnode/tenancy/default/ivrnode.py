@@ -418,14 +418,14 @@ def answer_transcribed(event):
 @on("response.done")
 def response_done(event):
     response = event["response"]
-    if response["status"] != "cancelled":
-        state.is_turn_open = False  # else it is the caller who speaks
+    if response["status"] == "cancelled":
+        return  # the caller has interrupted it, it is his turn
+    calls = [item for item in response.get("output") or [] if item["type"] == "function_call"]
+    state.is_turn_open = bool(calls)
     if response["status"] == "failed":
         turn_failed((response.get("status_details") or {}).get("error"))
-    elif response["status"] == "completed":
-        calls = [item for item in response.get("output") or [] if item["type"] == "function_call"]
-        if calls:
-            asyncio.create_task(use_tools(calls))
+    elif calls and response["status"] == "completed":
+        asyncio.create_task(use_tools(calls))
 
 
 def turn_failed(why):
@@ -499,6 +499,8 @@ async def use_tools(calls):
             ws.send({"type": "conversation.item.create", "item": output})
     if has_results:
         ws.send({"type": "response.create"})
+    else:
+        state.is_turn_open = False
 
 
 async def use_tool(name, arguments):
@@ -585,9 +587,8 @@ def key_pressed(digit):
 
 def ended(reason):
     state.is_leaving = True
-    call.log(
-        "said: " + " | ".join(f"{who}: {text}" for who, text in transcript.values() if text)[-TRANSCRIPT_CHARS:], 6
-    )
+    said = " | ".join(f"{who}: {text}" for who, text in transcript.values() if text)
+    call.log(f"said: {said[-TRANSCRIPT_CHARS:]}", 6)
     saved = call.withheld_ms
     gate = f", {saved / 1000:.1f} s ({saved * BYTES_PER_MS} bytes) of silence not sent" if vad_gate else ""
     console.log(f"{time.monotonic() - began:.0f} s, {state.turns} turns, {reason}{gate}")
