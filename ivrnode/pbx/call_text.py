@@ -22,7 +22,7 @@ def summary(action: script.Action) -> str:
         case script.SendSocket():
             return f"socket {action.socket} send {len(action.data)}"
         case script.OpenSocket():
-            return f"socket {action.socket} connect {action.url}"
+            return f"socket {action.socket} connect"  # its URL may hold a key that no mask hides yet
         case script.Request():
             return f"request {action.request} {action.what!r:.60}"
         case _:

@@ -165,12 +165,13 @@ def _facts(tenant: Tenant, node: IvrNode, account: Account | None, request: Requ
     """An account is called by its own name: its From could claim any number."""
     caller = request.from_
     user = account.name if account else caller.uri.plain_user
+    is_withheld = user.lower() == "anonymous"  # RFC 3323 s4.1.1.3
     return Facts(
         callid="",
         lang=node.language,
-        caller="" if user.lower() == "anonymous" else user,
+        caller="" if is_withheld else user,
         called=request.uri.plain_user,
-        caller_name=(account.display if account else "") or caller.display_name,
+        caller_name=(account.display if account else "") or ("" if is_withheld else caller.display_name),
         tenant=tenant.domain,
         node=node.extension,
         from_uri=str(caller),

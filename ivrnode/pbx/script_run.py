@@ -66,7 +66,7 @@ class ScriptRun:
         is_bad = end.is_fault or end.reason in ("crashed", "start_failed")
         self._call.write("SCRIPT", 1 if is_bad else 6, f"script {end.reason}: {end.text}".removesuffix(": "))
         if end.audio_dropped:
-            self._call.write("SCRIPT", 3, f"too slow: {end.audio_dropped} chunks of sound were dropped")
+            self._call.write("MEDIA", 3, f"script too slow: {end.audio_dropped} chunks of sound were dropped")
         self._count(end, now)
 
     def dismiss(self, reason: str, now: float) -> None:

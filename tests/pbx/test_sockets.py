@@ -1,0 +1,127 @@
+"""A script's WebSockets on the desk: secrets, the lines of the log, the quota. The wire is tested with the clients."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from world import World
+
+from ivrnode.script import messages as script
+
+if TYPE_CHECKING:
+    from recording_desk import Desk
+
+TENANT = 'access = "public"\n[quotas]\nconnections_per_minute = 3\n[nodes.700]\n'
+SECRETS = '[secrets.crm]\nvalue = "key-123456"\nhosts = ["crm.example"]\n'
+URL = "wss://crm.example/live"
+
+
+@pytest.fixture
+def world(tmp_path: Path, desk: Desk) -> World:
+    world = World(tmp_path, desk, TENANT)
+    (tmp_path / "localhost" / "secrets.toml").write_text(SECRETS, "utf-8")
+    world.core.house.log.set_level("WEBCLIENT", 9)
+    world.call()
+    return world
+
+
+def connect(world: World, url: str = URL, *headers: tuple[str, str, bool], number: int = 1) -> None:
+    world.act(script.OpenSocket(number, url, headers, True, 10))
+
+
+def placeholder(world: World) -> str:
+    return next(iter(world.desk.scripts.values())).secrets["crm"]
+
+
+def lines(world: World, category: str = "WEBCLIENT") -> list[tuple[int, str]]:
+    return [(entry.level, entry.text) for entry in world.lines if entry.category == category]
+
+
+# Secrets.
+
+
+def test_a_secret_is_filled_in_for_its_host(world: World, desk: Desk) -> None:
+    key = placeholder(world)
+    connect(world, f"{URL}?k={key}", ("Authorization", f"Bearer {key}", False), ("X-Plain", "a", False))
+    [opened] = desk.opened
+    assert opened.url == f"{URL}?k=key-123456"
+    assert opened.headers == (("Authorization", "Bearer key-123456", True), ("X-Plain", "a", False))
+    assert not world.logged("key-123456")
+
+
+@pytest.mark.parametrize("where", ["url", "header"])
+@pytest.mark.parametrize("host", ["evil.example", "crm.example.evil.example", "crm.example@evil.example"])
+def test_a_secret_is_not_sent_to_a_wrong_host(world: World, desk: Desk, host: str, where: str) -> None:
+    key = placeholder(world)
+    connect(
+        world, f"wss://{host}/" + (key if where == "url" else ""), ("X-Key", key if where == "header" else "", True)
+    )
+    assert not desk.opened
+    failed, closed = desk.told
+    assert isinstance(failed, script.SocketFailed)
+    assert 'secret "crm" may not be sent to' in failed.error
+    assert closed == script.SocketClosed(1, 1006, "")
+    assert [level for level, text in lines(world, "SCRIPT") if "may not be sent" in text] == [2]
+    assert [level for level, _ in lines(world)] == [3]
+
+
+def test_in_what_is_sent_it_stays_a_placeholder(world: World, desk: Desk) -> None:
+    connect(world)
+    world.act(script.SendSocket(1, f"my key is {placeholder(world)}"))
+    assert desk.sent == [(1, f"my key is {placeholder(world)}")]
+    assert not world.logged("key-123456")
+
+
+def test_a_literal_key_is_masked_everywhere_in_this_call(world: World, desk: Desk) -> None:
+    connect(world, f"{URL}?k=sk-literal", ("Authorization", "Bearer sk-literal", True))
+    world.act(script.SendSocket(1, "sk-literal"), script.Log(5, "sk-literal"))
+    assert desk.opened[0].headers == (("Authorization", "Bearer sk-literal", True),)
+    assert desk.sent == [(1, "sk-literal")]
+    assert not world.logged("sk-literal")
+    assert (5, "***") in lines(world, "SCRIPT")
+
+
+# The log.
+
+
+def test_each_line_has_its_level(world: World) -> None:
+    connect(world)
+    key, audio = (world.name, 1), "A" * 4000
+    world.core.socket_opened(key, "realtime")
+    world.act(script.SendSocket(1, "hi"), script.SendSocket(1, json.dumps({"type": "append", "audio": audio})))
+    world.core.socket_message(key, "ho")
+    world.core.socket_message(key, b"\0" * 70)
+    world.core.socket_failed(key, "blocked by outbound policy")
+    world.core.socket_closed(key, 1006, "")
+    assert lines(world) == [
+        (4, f"connecting to {URL}"),
+        (4, "connected to crm.example (realtime)"),
+        (7, "> crm.example hi"),
+        (9, '> crm.example {"type":"append","audio":"<4000 characters>"}'),
+        (7, "< crm.example ho"),
+        (9, "< crm.example <70 bytes>"),
+        (3, "crm.example: blocked by outbound policy"),
+        (4, "crm.example closed: 1006"),
+    ]
+
+
+def test_headers_that_were_dropped_are_told(world: World) -> None:
+    connect(world)
+    world.core.socket_headers_dropped((world.name, 1), ("Host", "Upgrade"))
+    [(level, text)] = [line for line in lines(world, "SCRIPT") if "left out" in line[1]]
+    assert level == 4
+    assert text.endswith("Host, Upgrade")
+
+
+# The quota.
+
+
+def test_connections_are_counted(world: World, desk: Desk) -> None:
+    for number in range(1, 5):
+        connect(world, number=number)
+    assert len(desk.opened) == 3
+    assert desk.told[-1] == script.SocketClosed(4, 1006, "")
+    assert [level for level, text in lines(world, "SCRIPT") if "connections_per_minute" in text] == [2]
