@@ -27,8 +27,8 @@ _PLAY = struct.Struct("!IBqqI??BH")
 _AUDIO_KIND, _RECORDED_KIND, _PLAY_KIND = 0, 1, 2
 _RARE: tuple[type[Any], ...] = (
     messages.Open, messages.Connect, messages.Start, messages.Fail, messages.Mute, messages.StopItem, messages.Ask,
-    messages.Stream, messages.Watch, messages.Record, messages.SendDigits, messages.Ring,
-    messages.Bridge, messages.Unbridge, messages.Join, messages.Clear, messages.Cleared, messages.Close, messages.Opened,
+    messages.Stream, messages.Watch, messages.Record, messages.SendDigits, messages.Ring, messages.Bridge,
+    messages.Unbridge, messages.Join, messages.Clear, messages.Cleared, messages.Close, messages.Opened,
     messages.OpenFailed, messages.Speech, messages.Withheld, messages.Digit, messages.ItemDone, messages.Drained,
     messages.FirstPacket, messages.FirstAudio, messages.NoRtp, messages.Answer, messages.Statistics, messages.Closed,
     messages.LoadReport,
