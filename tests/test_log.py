@@ -41,6 +41,13 @@ def test_levels_per_category_and_tenant() -> None:
         log.set_level("SIP", 10)
 
 
+def test_what_passes_unless_it_is_told() -> None:
+    levels = Log().levels()
+    known = "GENERAL SIP MEDIA APP WEBCLIENT SCRIPT TLS TRUNK REGISTER EMAIL CONFIG DNS WEBSERVER"
+    assert " ".join(levels) == known
+    assert (levels.pop("SCRIPT"), set(levels.values())) == (5, {4})
+
+
 def test_masks_are_counted() -> None:
     log = Log()
     entries = collected(log)
