@@ -17,8 +17,9 @@ from sound_files import sound_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import NewCaller, OpenHouse
     from house import House
+
+    from conftest import NewCaller, OpenHouse
 
 RATE = 8000
 WAITS = "setTimeout(lambda: None, 60000)\n"

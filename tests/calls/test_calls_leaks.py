@@ -15,8 +15,9 @@ from house import Caller
 from script.processes import children, descriptors, resident, until
 
 if TYPE_CHECKING:
-    from conftest import OpenHouse
     from house import House
+
+    from conftest import OpenHouse
 
 AT_ONCE = 8
 SCRIPTS = {
