@@ -137,6 +137,13 @@ async def test_dial_asks_the_core(stage: Stage, source: str, arguments: dict[str
     await script.hang_up()
 
 
+async def test_without_a_script_there_nobody_reads_other_keys(stage: Stage) -> None:
+    script = await stage.play("call.dial('120', {'who': 'Ada', 'timeout': 5})")
+    assert asked(script) == [("dial", {"dest": "120", "timeout": 5})]
+    assert script.all(m.Log) == [m.Log(4, "Call.dial: unknown key 'who' ignored")]
+    await script.hang_up()
+
+
 async def test_a_dial_has_a_result_and_an_end(stage: Stage) -> None:
     script = await stage.play(
         "d = call.dial('120')\n"

@@ -59,6 +59,9 @@ class Connecting(Emitter):
             if given.setdefault("cobj", self.callid) != self.callid:
                 raise ValueError("cobj must be call.callid: another call cannot be joined")
             arguments["params"] = given
+        else:
+            for key in given.keys() - {"timeout", "ivraction"}:
+                self._runtime.log(4, f"Call.dial: unknown key {key!r} ignored")
         return Dial(self._runtime, self._services, arguments)
 
     def accept(self) -> None:
