@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from ivrnode.commands._parameters import NewFile
 from ivrnode.commands.init import STARTER
 from ivrnode.demo.conversation import Conversation, Report
 from ivrnode.demo.ear import Stretch
@@ -41,7 +42,7 @@ How to go on:
 )
 @click.option(
     "--record",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NewFile(),
     default=Path("conversation.wav"),
     show_default=True,
     help="Where the conversation goes: stereo, caller left, node right.",

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ivrnode.audio.wav import read_wav, write_wav
+from ivrnode.commands._parameters import Keys, NewFile
 from ivrnode.errors import IvrNodeError
 from ivrnode.log import Log
 from ivrnode.net.phone import Phone, PhoneError
@@ -42,8 +43,8 @@ def phone() -> None:
 @click.option(
     "--play", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Say this WAV once it is answered."
 )
-@click.option("--record", type=click.Path(dir_okay=False, path_type=Path), help="Write what is heard to this WAV.")
-@click.option("--digits", default="", help="Keys to press once it is answered, such as 12#.")
+@click.option("--record", type=NewFile(), help="Write what is heard to this WAV.")
+@click.option("--digits", default="", type=Keys(), help="Keys to press once it is answered, such as 12#.")
 @click.option("--for", "seconds", type=click.FloatRange(min=0), help="Hang up after so many seconds.")
 @click.option("--register", "account", metavar="USER:PASSWORD", help="Register at the URI's host first.")
 @click.option("--codec", "codecs", multiple=True, type=click.Choice(["PCMU", "PCMA", "G722"]), help="Offer only these.")

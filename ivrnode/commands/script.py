@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ivrnode.commands._parameters import Keys, NewFile
+
 if TYPE_CHECKING:
     from ivrnode.sim.caller import Caller
     from ivrnode.sim.desk import Desk
@@ -38,7 +40,7 @@ def script() -> None:
 @click.option("--say", multiple=True, metavar="TEXT", help="The caller says it when the node has fallen silent.")
 @click.option("--interrupt", multiple=True, metavar="TEXT", help="The caller says it at once.")
 @click.option("--play", multiple=True, type=EXISTING, metavar="WAV", help="As --say, with a recording.")
-@click.option("--digits", multiple=True, metavar="KEYS", help="The caller presses keys, as in 12#.")
+@click.option("--digits", multiple=True, type=Keys(), metavar="KEYS", help="The caller presses keys, as in 12#.")
 @click.option("--wait", multiple=True, type=click.FloatRange(0), metavar="SECONDS", help="The caller listens.")
 @click.option("--against", metavar="realtime|URL", help="Where WebSockets lead: the stand-in, or a ws:// server.")
 @click.option("--rules", type=EXISTING, help="How the stand-in answers: a TOML or JSON file.")
@@ -46,9 +48,7 @@ def script() -> None:
 @click.option("--settings", multiple=True, metavar="NAME=VALUE", help="A setting; JSON where it reads as such.")
 @click.option("--secret", "secrets", multiple=True, metavar="NAME=VALUE", help="A secret of the script.")
 @click.option("--lang", default="en", show_default=True, help="The language of the node and of the caller.")
-@click.option(
-    "--record", type=click.Path(dir_okay=False, path_type=Path), help="A stereo WAV: caller left, node right."
-)
+@click.option("--record", type=NewFile(), help="A stereo WAV: caller left, node right.")
 @click.option(
     "--for", "seconds", default=60.0, show_default=True, type=click.FloatRange(0), help="Seconds, then he hangs up."
 )

@@ -106,6 +106,8 @@ class ControlServer:
             await self._serve(reader, writer)
         except (ProtocolError, OSError):
             pass  # whoever speaks nonsense on the operator's own socket is cut off
+        except asyncio.CancelledError:
+            pass  # by `close`: asyncio's streams would report it as an error
         finally:
             self._tasks.discard(task)
             writer.close()

@@ -237,7 +237,8 @@ class Call:
             self.give_up(now)
 
     def _say(self, action: script.Say, now: float) -> None:
-        self.write("APP", 6, f"says ({action.lang}): {action.text}")
+        if not self.sound.is_closed:
+            self.write("APP", 6, f"says ({action.lang}): {action.text}")
         self.sound.say(action, self.node.voices.get(action.lang, ""))
         self._await_sound(action.item, now)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ivrnode.audio.wav import interleave, read_wav, write_wav
 from ivrnode.errors import IvrNodeError
+from ivrnode.rtp.telephone_event import DIGITS
 from ivrnode.sim.desk import Desk
 from ivrnode.sim.timeline import Moment, to_json, to_text
 from ivrnode.sim.witness import Report
@@ -63,7 +64,9 @@ class Caller:
         self._speak(*read_wav(Path(wav).read_bytes()), f"plays {Path(wav).name}", interrupts)
 
     def presses(self, digits: str) -> None:
-        """Press keys, one after the other: 0.2 s each."""
+        """Press keys, one after the other: 0.2 s each. Raises ValueError for what is on no phone."""
+        if odd := set(digits.upper()) - set(DIGITS):
+            raise ValueError(f"no phone has the key {min(odd)!r}: 0-9 * # A-D")
         self._acts(f"presses {digits}")
         self._phone.handset.press(digits)
         self._run(lambda: not self._phone.handset.is_busy, _PATIENCE)

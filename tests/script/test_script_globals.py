@@ -44,7 +44,7 @@ except TypeError:
     )
     assert script.lines == [
         "[1, {'x': None}] 2 {'a': [1, {'x': None}]} True 1", "Bearer «crm» «openai»",
-        "\"no setting 'b' for this node\"", "\"no secret 'x' for this node: crm openai\"", "read-only",
+        "\"no setting 'b' for this node\"", "\"no secret 'x' here, only: crm openai\"", "read-only",
     ]  # fmt: skip
 
 
@@ -104,6 +104,18 @@ async def test_wait_tells_the_next_timer(stage: Stage) -> None:
     seconds = script.all(m.Wait)[-1].seconds
     assert seconds is not None
     assert 55 < seconds <= 60
+
+
+async def test_a_timer_that_an_event_clears_is_not_waited_for(stage: Stage) -> None:
+    script = await stage.play("""
+timers = [setTimeout(print, 60000), setTimeout(print, 50000), setInterval(print, 40000)]
+call.dtmf(lambda key: clearTimeout(timers.pop()))
+""")
+    for left in (50, 60):
+        script.send(m.DigitPressed("1"))
+        assert left - 5 < ((await script.idle()).seconds or 0) <= left
+    script.send(m.DigitPressed("1"))
+    assert await script.idle() == m.Wait(None, 0)
 
 
 @pytest.mark.parametrize(

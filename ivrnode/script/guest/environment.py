@@ -48,7 +48,7 @@ class Settings(Mapping[str, Any]):
 
     def secret(self, name: str) -> str:
         if name not in self._secrets:
-            raise KeyError(f"no secret {name!r} for this node: {' '.join(self._secrets) or 'it has none'}")
+            raise KeyError(f"no secret {name!r} here, only: {' '.join(self._secrets) or 'none'}")
         return self._secrets[name]
 
     def __getitem__(self, key: str) -> Any:

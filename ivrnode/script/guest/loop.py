@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from ivrnode.script.guest.link import Link
 
-_MANY = 100  # timers from which on BaseEventLoop throws the cancelled ones away, in its own turn
+_MANY = 100  # timers from which on BaseEventLoop throws away cancelled ones that are not the next to run
 
 
 class ScriptLoop(asyncio.BaseEventLoop):
@@ -45,9 +45,10 @@ class ScriptLoop(asyncio.BaseEventLoop):
             self._before_wait()
             self._link.acknowledge(timeout, len(self.tasks))
             self._dispatch(*self._link.next())
-            if self._ready or len(self._scheduled) > _MANY:
-                return ()
-            timeout = self._scheduled[0].when() - self.time() if self._scheduled else None
+            first = self._scheduled[0] if self._scheduled else None
+            if self._ready or len(self._scheduled) > _MANY or (first is not None and first.cancelled()):
+                return ()  # for the turn of BaseEventLoop: it runs what is ready, throws away what was cancelled
+            timeout = None if first is None else first.when() - self.time()
             if timeout is not None and timeout <= 0:
                 return ()
 

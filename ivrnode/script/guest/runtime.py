@@ -125,16 +125,25 @@ def encode(text: str) -> bytes:
 
 
 def describe(error: BaseException, filename: str) -> tuple[str, int]:
-    """The traceback from the script's first line on, without our own frames before it, and the last line in it."""
-    frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename != filename:
-        frames = frames.tb_next
+    """The traceback with the script's own lines alone, and the last line in it."""
     line = (error.lineno or 0) if isinstance(error, SyntaxError) and error.filename == filename else 0
-    for entry in traceback.extract_tb(frames):
+    for entry in traceback.extract_tb(error.__traceback__):
         if entry.filename == filename:
             line = entry.lineno or 0
     try:
-        text = "".join(traceback.format_exception(type(error), error, frames))
+        story = traceback.TracebackException.from_exception(error)
+        _keep_own_lines(story, filename)
+        text = "".join(story.format())
     except Exception:  # a script can make its exceptions unprintable
         text = type(error).__name__
     return text.rstrip(), line
+
+
+def _keep_own_lines(story: traceback.TracebackException, filename: str) -> None:
+    """Leave out the frames of the runtime and of the library, also in what led to the exception."""
+    chain: list[traceback.TracebackException | None] = [story]
+    while chain:
+        part = chain.pop()
+        if part is not None:
+            part.stack = traceback.StackSummary.from_list([entry for entry in part.stack if entry.filename == filename])
+            chain += [part.__cause__, part.__context__, *(part.exceptions or ())]

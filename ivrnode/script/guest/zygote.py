@@ -51,7 +51,10 @@ class Zygote:
                     return
 
     def _receive(self) -> bool:
-        data, fds, _, _ = socket.recv_fds(self._control, _MAX_REQUEST, 1)
+        try:
+            data, fds, _, _ = socket.recv_fds(self._control, _MAX_REQUEST, 1)
+        except ConnectionError:  # the core went away with answers of ours unread
+            return False
         if not data:
             return False
         request = json.loads(data)
