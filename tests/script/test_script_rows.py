@@ -90,6 +90,45 @@ ws.connect()
     assert len(script.failures) == 1
 
 
+async def test_handlers_run_in_the_order_they_were_added(stage: Stage) -> None:
+    script = await stage.play("for n in range(4): call.on('drained', lambda n=n: print(n))")
+    script.send(m.QueueDrained())
+    await script.idle()
+    assert script.lines == ["0", "1", "2", "3"]
+
+
+# Defaults.
+
+
+@pytest.mark.parametrize(
+    ("gather", "pressed", "seconds"),
+    [("call.gather()", "", 5), ("call.gather()", "1", 3), ("call.gather()", "#", None)],
+)
+async def test_the_waits_of_a_gather(stage: Stage, gather: str, pressed: str, seconds: int | None) -> None:
+    script = stage.start(m.Boot(gather, "ivrnode.py", FACTS, clock=1000.0))
+    await script.until(lambda: script.all(m.Wait))
+    script.send(*(m.DigitPressed(digit) for digit in pressed))
+    assert (await script.idle()).seconds == seconds
+
+
+async def test_a_gather_takes_32_digits(stage: Stage) -> None:
+    script = await stage.play("call.gather(callback=lambda got: print(len(got.digits), got.reason))")
+    script.send(*(m.DigitPressed("7") for _ in range(40)))
+    await script.idle()
+    assert script.lines == ["32 max"]
+
+
+async def test_a_recording_is_of_both_for_an_hour(stage: Stage) -> None:
+    script = await stage.play("call.record()", facts=EVERYTHING)
+    assert script.all(m.Request)[0].arguments == {
+        "number": 1,
+        "channels": 2,
+        "max_seconds": 3600,
+        "silence": 0,
+        "finish": "",
+    }
+
+
 # Globals.
 
 
@@ -112,6 +151,18 @@ async def test_wrong_use(stage: Stage, source: str, error: str) -> None:
     assert bool(script.failures) is bool(error)
 
 
+async def test_a_timer_that_an_event_clears_is_not_waited_for(stage: Stage) -> None:
+    script = await stage.play("""
+timers = [setTimeout(print, 60000), setTimeout(print, 50000), setInterval(print, 40000)]
+call.dtmf(lambda key: clearTimeout(timers.pop()))
+""")
+    for left in (50, 60):
+        script.send(m.DigitPressed("1"))
+        assert left - 5 < ((await script.idle()).seconds or 0) <= left
+    script.send(m.DigitPressed("1"))
+    assert await script.idle() == m.Wait(None, 0)
+
+
 async def test_an_address_book_gives_ten_unless_it_is_told(stage: Stage) -> None:
     script = stage.run("print(tables['adrbook'].search(text='ann'))")
     await script.until(lambda: script.all(m.Request))
@@ -128,6 +179,22 @@ async def test_an_address_book_gives_ten_unless_it_is_told(stage: Stage) -> None
 async def test_the_defaults_of_a_socket(stage: Stage) -> None:
     script = await stage.play('Websocket("wss://h/x").connect()')
     assert script.all(m.OpenSocket) == [m.OpenSocket(1, "wss://h/x", (), True, 10)]
+
+
+async def test_a_plain_close_is_1000(stage: Stage) -> None:
+    script = await connected(stage, "ws.on('open', ws.close); ws.connect()")
+    assert script.all(m.CloseSocket) == [m.CloseSocket(1, 1000, "")]
+
+
+async def test_each_connect_begins_anew(stage: Stage) -> None:
+    script = await stage.play("""
+ws = Websocket("ws://h")
+ws.on("close", lambda: (print(ws.subprotocol, ws.buffered), ws.connect(), print(ws.subprotocol, ws.buffered)))
+ws.connect()
+""")
+    script.send(m.SocketOpened(1, "realtime"), m.SocketSent(1, 70), m.SocketClosed(1, 1006, ""))
+    await script.idle()
+    assert script.lines == ["realtime 70", "None 0"]
 
 
 async def test_headers_go_with_every_connect(stage: Stage) -> None:

@@ -75,6 +75,21 @@ def test_as_long_as_something_is_left_nobody_hangs_up(ivr: Ivr, write: Write, le
     assert not caller.errors
 
 
+def test_a_timer_that_was_cleared_is_nothing_left(ivr: Ivr, write: Write) -> None:
+    caller = ivr.call(
+        write("""
+late = setTimeout(call.hangup, 60_000)
+def key(digit):
+    clearTimeout(late)
+    call.dtmf(None)
+call.dtmf(key)
+""")
+    )
+    caller.presses("1")
+    caller.waits(1)
+    assert caller.hung_up == "finished"
+
+
 def test_with_nothing_left_it_ends_after_the_last_word_not_after_the_background(ivr: Ivr, write: Write) -> None:
     caller = ivr.call(
         write("""
