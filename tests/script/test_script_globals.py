@@ -106,18 +106,6 @@ async def test_wait_tells_the_next_timer(stage: Stage) -> None:
     assert 55 < seconds <= 60
 
 
-async def test_a_timer_that_an_event_clears_is_not_waited_for(stage: Stage) -> None:
-    script = await stage.play("""
-timers = [setTimeout(print, 60000), setTimeout(print, 50000), setInterval(print, 40000)]
-call.dtmf(lambda key: clearTimeout(timers.pop()))
-""")
-    for left in (50, 60):
-        script.send(m.DigitPressed("1"))
-        assert left - 5 < ((await script.idle()).seconds or 0) <= left
-    script.send(m.DigitPressed("1"))
-    assert await script.idle() == m.Wait(None, 0)
-
-
 @pytest.mark.parametrize(
     ("source", "error"),
     [
@@ -257,3 +245,18 @@ await asyncio.sleep(0)
     assert "RuntimeWarning: coroutine 'work' was never awaited" in text
     assert "ZeroDivisionError" in text
     assert any("ValueError: lost" in failure for failure in script.failures)
+
+
+async def test_a_traceback_shows_the_lines_of_the_script_alone(stage: Stage) -> None:
+    script = await stage.play("""
+def greet():
+    call.say(7)
+
+try:
+    greet()
+except TypeError as error:
+    raise ValueError("no greeting") from error
+""")
+    [failure] = script.failures
+    assert failure.count("File ") == 3 and "guest" not in failure
+    assert "call.say(7)" in failure and "text must be str" in failure and "ValueError" in failure
