@@ -163,6 +163,12 @@ call.dtmf(lambda key: clearTimeout(timers.pop()))
     assert await script.idle() == m.Wait(None, 0)
 
 
+@pytest.mark.parametrize("text", ["QU*JD", "QUJD\n", " QUJD", "QUJDQQ", "QUI=QUI=", "Q===", "ä"])
+async def test_what_is_no_base64_is_a_value_error(stage: Stage, text: str) -> None:
+    script = await stage.play(f"try:\n    fromBase64String({text!r})\nexcept ValueError:\n    print('no')")
+    assert (script.lines, script.failures) == (["no"], [])
+
+
 async def test_an_address_book_gives_ten_unless_it_is_told(stage: Stage) -> None:
     script = stage.run("print(tables['adrbook'].search(text='ann'))")
     await script.until(lambda: script.all(m.Request))
