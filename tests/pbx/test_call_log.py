@@ -1,4 +1,4 @@
-"""What the log of a call says of its script, and at which level; whose voice it speaks with."""
+"""What the log of a call says of it, and at which level; whose voice it speaks with."""
 
 from __future__ import annotations
 
@@ -75,3 +75,10 @@ def test_the_first_64_keys_wait_for_who_listens(world: World, desk: Desk) -> Non
 def test_the_node_has_a_voice_for_each_language(world: World, desk: Desk, said: script.Say, voice: str) -> None:
     world.act(said)
     assert [spoken[-1] for spoken in desk.spoken] == [voice]
+
+
+@pytest.mark.parametrize(("seconds", "is_over"), [(50, False), (60, True)])
+def test_a_minute_without_a_packet_ends_the_call(world: World, seconds: int, is_over: bool) -> None:
+    world.tell(media.NoRtp(world.leg, seconds))
+    assert lines(world, "MEDIA", f"no RTP for {seconds} s") == [3]
+    assert bool(lines(world, "APP", "ended: no_audio")) is is_over

@@ -163,6 +163,29 @@ def test_an_error_at_top_level_gives_the_caller_to_the_fallback(ivr: Ivr, write:
     assert f", line {line}, in " in caller.errors[0]
 
 
+@pytest.mark.parametrize("drain", [True, False])
+def test_without_sound_a_drained_hangup_is_one_at_once(ivr: Ivr, write: Write, drain: bool) -> None:
+    caller = ivr.call(write(f"setTimeout(print, 60_000)\ncall.dtmf(lambda: call.hangup(drain={drain}))"))
+    caller.presses("1")
+    caller.waits(0.5)
+    assert caller.hung_up == "script"
+
+
+def test_a_drained_hangup_lets_the_last_word_be_heard(ivr: Ivr, write: Write) -> None:
+    caller = ivr.call(write("call.say('Goodbye and have a nice day.')\ncall.hangup(drain=True)"))
+    assert caller.hears("Goodbye and have a nice day.")
+    caller.waits(0.5)
+    assert caller.hung_up == "script"
+
+
+def test_a_hangup_cuts_the_last_word(ivr: Ivr, write: Write) -> None:
+    caller = ivr.call(write("call.say('Goodbye and have a nice day.')\ncall.dtmf(lambda: call.hangup())"))
+    caller.waits(0.4)
+    caller.presses("1")
+    assert not caller.hears("Goodbye and have a nice day.", within=3)
+    assert caller.hung_up == "script"
+
+
 def test_raising_system_exit_is_a_hang_up(ivr: Ivr, write: Write) -> None:
     caller = ivr.call(write("call.on('hangup', console.log)\nraise SystemExit"))
     caller.waits(1)
