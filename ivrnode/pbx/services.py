@@ -9,6 +9,7 @@ from ivrnode.pbx.core import Core
 from ivrnode.pbx.hearing import watch_speech
 from ivrnode.pbx.hook_service import HookService
 from ivrnode.pbx.http_service import HttpService
+from ivrnode.pbx.keys import KeyService
 from ivrnode.pbx.mail_service import MailService
 from ivrnode.pbx.recording import RecordingService
 from ivrnode.pbx.sms_service import SmsService
@@ -38,4 +39,5 @@ def offer_services(
     core.services["play"] = PlayService(core.house)
     core.services |= RecordingService(core.house).services
     core.services["speech"] = watch_speech
+    core.services["press"] = KeyService(core.house)
     return hooks

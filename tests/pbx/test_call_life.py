@@ -10,6 +10,7 @@ from world import AT_PHONE, World, sdp
 
 from ivrnode.media import messages as media
 from ivrnode.pbx.call import APOLOGY, TONE
+from ivrnode.pbx.services import offer_services
 from ivrnode.script import messages as script
 from ivrnode.sip import events as sip
 from ivrnode.sip.address import NameAddr
@@ -356,3 +357,21 @@ def test_an_account_is_called_by_its_own_name(tmp_path: Path, desk: Desk) -> Non
     world.opened()
     [boot] = desk.scripts.values()
     assert (boot.facts.caller, boot.facts.caller_name) == ("40", "Ann")
+
+
+def test_keys_are_pressed_towards_a_far_end_that_takes_them(world: World, desk: Desk) -> None:
+    offer_services(world.core)
+    world.call()
+    world.act(script.Request(1, "press", {"keys": "12#a"}), script.Request(2, "press", {"keys": "1x"}))
+    assert desk.of_kind(media.SendDigits) == [media.SendDigits(world.leg, "12#A")]
+    replies = [event for event in desk.told if isinstance(event, script.Reply)]
+    assert [(reply.request, bool(reply.error)) for reply in replies] == [(1, False), (2, True)]
+
+
+def test_no_keys_for_a_far_end_that_takes_none(world: World, desk: Desk) -> None:
+    offer_services(world.core)
+    world.invite(body=sdp().replace(b"RTP/AVP 0 101", b"RTP/AVP 0"))
+    world.opened()
+    world.act(script.Request(0, "press", {"keys": "1"}))
+    assert not desk.of_kind(media.SendDigits)
+    assert world.logged("the far end takes no keys")[0].level == 2

@@ -245,3 +245,16 @@ async def test_wrong_use(stage: Stage, source: str, error: str) -> None:
     script = await stage.play(source)
     assert error in script.failures[0]
     assert script.all(m.Failed)[0].is_fatal
+
+
+async def test_press(stage: Stage) -> None:
+    script = await stage.play("""
+call.press("12#a")
+for bad in ("", "1x", "1" * 65, 12):
+    try:
+        call.press(bad)
+    except (ValueError, TypeError) as error:
+        print(type(error).__name__)
+""")
+    assert script.all(m.Request) == [m.Request(0, "press", {"keys": "12#a"})]
+    assert script.lines == ["ValueError", "ValueError", "ValueError", "TypeError"]

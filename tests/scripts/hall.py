@@ -65,6 +65,7 @@ class Line:
         self.hangups: list[m.Hangup] = []
         self.asked: list[m.Ask] = []
         self.transfers: list[dict[str, Any]] = []
+        self.keys_pressed: list[str] = []
         self.transfer_works = True
         self.transfer_seconds = 0.0
         self.hears_digits = self.socket_closed = self.refuses_sockets = False
@@ -199,6 +200,8 @@ class Line:
                 self.streams.append(action)
             case m.ListenDigits():
                 self.hears_digits = action.is_on
+            case m.Request(what="press"):
+                self.keys_pressed.append(action.arguments["keys"])
             case m.Request(what="transfer"):
                 self.transfers.append(dict(action.arguments))
                 self._start(self._transfer(action))

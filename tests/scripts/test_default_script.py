@@ -757,3 +757,15 @@ async def test_rule_16_a_session_that_ends_while_a_tool_works_is_not_told_its_re
         await line.until(lambda: len(line.got("input_audio_buffer.committed")) == 2)
         items = [event["item"]["type"] for event in line.sent("conversation.item.create")]
         assert "function_call_output" not in items and not line.got("error") and not line.hangups
+
+
+async def test_the_assistant_presses_keys_where_it_may(pool: Workers) -> None:
+    rules = [{"output": "pressed", "say": "Done."}, {"call": "send_keys", "arguments": {"keys": "12#"}}]
+    async with call(pool, rules=rules, settings={"send_keys": True}) as line:
+        await ready(line)
+        await line.speak()
+        await answered(line)
+        (item,) = (event["item"] for event in line.sent("conversation.item.create"))
+        assert item["output"] == "The keys were pressed."
+        assert line.keys_pressed == ["12#"]
+        await line.until(lambda: line.played)

@@ -214,6 +214,14 @@ class Call(Connecting, Outreach):
         """Record the call. Another recording stops it."""
         return self._recordings.begin(channels, max_seconds, silence, finish, callback)
 
+    def press(self, keys: str) -> None:
+        """Press keys towards the far end; they replace the sound while they last, 0.2 s each."""
+        check("keys", keys, str)
+        if not keys or len(keys) > 64 or set(keys.upper()) - set("0123456789*#ABCD"):
+            raise ValueError(f"keys must be 1 to 64 of 0-9 * # A-D, not {keys!r}")
+        if not self._runtime.is_over:
+            self._services.post("press", keys=keys)
+
     # Control.
 
     @takes_object

@@ -26,6 +26,7 @@ SETTINGS = {
         "help": "What the assistant is and does; {lang} becomes the language of the call.",
     },
     "targets": {"default": {}, "help": 'Where the assistant may transfer to, such as {"sales": "120"}.'},
+    "send_keys": {"default": False, "help": "Whether the assistant may press keys, for a machine at the far end."},
     "fallback": {"default": "", "help": "The extension that takes the call when the assistant cannot."},
     "codec": {
         "default": "g711_ulaw",
@@ -477,6 +478,11 @@ def tool(do, description, seconds=TOOL_SECONDS, **arguments):
     tools[do.__name__] = (about, do, seconds)
 
 
+async def send_keys(arguments):
+    call.press(arguments.get("keys"))
+    return "The keys were pressed."
+
+
 tools = {}
 tool(hang_up, "End the call, after both sides have said goodbye.")
 if targets:
@@ -486,6 +492,8 @@ if targets:
         seconds=90,  # what was said before it is heard first, then it rings for half a minute
         target={"type": "string", "enum": list(targets)},
     )
+if settings["send_keys"]:
+    tool(send_keys, "Press keys of the telephone.", keys={"type": "string", "pattern": "[0-9*#]+"})
 
 
 async def use_tools(calls):
