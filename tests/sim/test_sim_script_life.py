@@ -36,6 +36,20 @@ setTimeout(call.hangup, 60_000)
     assert [mail.subject for mail in ivr.mails] == ["caller"]
 
 
+def test_after_the_end_questions_are_still_answered(ivr: Ivr, write: Write) -> None:
+    caller = ivr.call(
+        write("""
+@call.on("hangup")
+def over():
+    console.log(tables["adrbook"].search(text="ann"), call.queued_ms, call.played_ms("t"), call.mute())
+setTimeout(call.hangup, 60_000)
+""")
+    )
+    caller.waits(0.5)
+    caller.hangs_up()
+    assert (caller.log, caller.errors) == (["[] 0 0 0"], [])
+
+
 def test_what_goes_on_and_on_ends_with_the_grace(ivr: Ivr, write: Write) -> None:
     caller = ivr.call(
         write("""
