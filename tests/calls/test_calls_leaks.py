@@ -66,7 +66,9 @@ async def test_calls_leave_nothing_behind(count: int, open_house: OpenHouse) -> 
     await ring(house, 40)
     before, sizes = left(house), (resident(os.getpid()), resident(zygote))
     await ring(house, count)
-    assert left(house) == before
+    *counts, kinds = left(house)
+    assert counts == list(before[:-1])
+    assert not kinds - before[-1]  # fewer there may be: what other tests have left is collected now and then
     assert resident(zygote) - sizes[1] < 512  # kB
     # The log of each call is kept, and for 32 s its SIP transaction: what is left of calls is counted above.
     assert resident(os.getpid()) - sizes[0] < 8192 + 8 * count
