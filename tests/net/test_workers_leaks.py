@@ -43,7 +43,7 @@ async def settle(stage: Stage) -> None:
 def objects() -> Counter[str]:
     """How many there are of each of our own kinds in the core."""
     gc.collect()
-    return Counter(type(one).__name__ for one in gc.get_objects() if type(one).__module__.startswith("ivrnode."))
+    return Counter(type(one).__name__ for one in gc.get_objects() if str(type(one).__module__).startswith("ivrnode."))
 
 
 @pytest.mark.parametrize("count", [150, pytest.param(2000, marks=pytest.mark.slow)])
