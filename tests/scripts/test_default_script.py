@@ -764,7 +764,7 @@ async def test_the_assistant_presses_keys_where_it_may(pool: Workers) -> None:
     async with call(pool, rules=rules, settings={"send_keys": True}) as line:
         await ready(line)
         await line.speak()
-        await answered(line)
+        await answered(line, 2)
         (item,) = (event["item"] for event in line.sent("conversation.item.create"))
         assert item["output"] == "The keys were pressed."
         assert line.keys_pressed == ["12#"]
