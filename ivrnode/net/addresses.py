@@ -1,4 +1,4 @@
-"""Which address of ours a peer sees: goes into Via, Contact and SDP (sip.md: NAT rules; RFC 3261 s18.1.1).
+"""Which address of ours a peer sees: goes into Via, Contact and SDP (RFC 3261 s18.1.1).
 
 Towards peers inside `local_nets` the interface's own address; towards all others `external_host`, if one is set.
 """

@@ -338,7 +338,7 @@ class Call:
         self._leave(now)
 
     def end(self, reason: str, now: float) -> None:
-        """Terminal and harmless twice. `reason` is what `call.on("hangup")` is told (scripting-api.md 4.3)."""
+        """Terminal and harmless twice. `reason` is what `call.on("hangup")` is told (docs/scripting.md)."""
         if self.state in (State.ENDING, State.GONE):
             return
         self.write("APP", 4, f"ended: {reason} after {now - self.answered_at:.1f} s")
