@@ -29,7 +29,7 @@ class Open:
 class Connect:
     """What offer and answer agreed on; may come again after a re-INVITE. Playout may begin after it.
 
-    `remote` is the SDP address (None while unknown): sent to until the first valid packet, then latched: the far end may be behind a NAT.
+    `remote` is the SDP address (None while unknown): sent to until the first valid packet, then that one's source is.
     `direction` is ours: sendrecv, sendonly, recvonly or inactive. `digit_payload_type` None: no telephone-event.
     `remote_rtcp` None: the port above (RFC 3605).
     """
