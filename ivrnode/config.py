@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ivrnode.errors import ConfigError
 from ivrnode.log import CATEGORIES, Log
 from ivrnode.script.limits import MIB, Limits
 from ivrnode.tenancy.document import Document, option, unknown
 from ivrnode.tenancy.gateways import MailServer, SmsGateway
+from ivrnode.tenancy.opening import Opening
 from ivrnode.tenancy.secrets import Secret, SecretSource, read_secrets
 
 CONFIG_FILE = "ivrnode.toml"
@@ -122,6 +124,17 @@ class Media:
     in_process: bool = False
 
 
+def _connect_to(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        raise ValueError('a list of hosts and networks, as in ["127.0.0.1:8080", "10.0.0.0/8"]')
+    for entry in value:
+        try:
+            Opening.parse(entry)
+        except ConfigError as error:
+            raise ValueError(f"a list of hosts and networks: {error.message}") from None
+    return tuple(value)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scripts:
     """Limits of each script, and where scripts may connect to besides public addresses: `connect_to` holds hosts or
@@ -132,7 +145,7 @@ class Scripts:
     cpu_ms_start: int = option(1000, low=50, high=60_000)
     pool: int = option(4, low=1, high=64)
     max_calls: int = option(2500, low=1, high=100_000)
-    connect_to: tuple[str, ...] = ()
+    connect_to: tuple[str, ...] = option((), parse=_connect_to)
 
     @property
     def limits(self) -> Limits:

@@ -139,6 +139,11 @@ SECTIONS = "tenants, sip, media, scripts, log, speech, recordings, web, mail, sm
             '2: sip.external_host: is "https://x", must be a host name or address, without scheme and port',
         ),
         (
+            "[scripts]\nconnect_to = ['127.0.0.1:x']",
+            '2: scripts.connect_to: is ["127.0.0.1:x"], must be a list of hosts and networks: '
+            "'127.0.0.1:x' has no port from 1 to 65535 after the colon",
+        ),
+        (
             "[sip]\ndigest = ['SHA1']",
             '2: sip.digest: is ["SHA1"], must be a list of one or more of SHA-512-256, SHA-256, MD5',
         ),
@@ -164,7 +169,11 @@ SECTIONS = "tenants, sip, media, scripts, log, speech, recordings, web, mail, sm
         ("[scripts]\ncpu_ms_start = 0", "2: scripts.cpu_ms_start: is 0, must be from 50 to 60000"),
         ("[scripts]\npool = 0", "2: scripts.pool: is 0, must be from 1 to 64"),
         ("[scripts]\nmax_calls = 0", "2: scripts.max_calls: is 0, must be from 1 to 100000"),
-        ("[scripts]\nconnect_to = 'h'", '2: scripts.connect_to: is "h", must be a list of texts, as in ["a", "b"]'),
+        (
+            "[scripts]\nconnect_to = 'h'",
+            '2: scripts.connect_to: is "h", must be a list of hosts and networks, as in '
+            '["127.0.0.1:8080", "10.0.0.0/8"]',
+        ),
         ("[log]\nconsole = 1", "2: log.console: is 1, must be true or false"),
         ("[log]\nfile = true", "2: log.file: is true, must be text (a path)"),
         ("[log]\nfile_mb = 0", "2: log.file_mb: is 0, must be from 1 to 100000"),

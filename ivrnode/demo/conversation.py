@@ -38,7 +38,6 @@ class Check:
 @dataclass(slots=True)
 class Report:
     checks: list[Check] = field(default_factory=list)
-    latencies_ms: list[int] = field(default_factory=list)
     heard: list[Stretch] = field(default_factory=list)
     said: list[Stretch] = field(default_factory=list)
 
@@ -127,7 +126,6 @@ class Conversation:
         self.report.add("second answer heard", answer - ended < TURN_LIMIT_MS, f"{answer - ended} ms after the caller")
 
     def _turn(self, latency_ms: int) -> None:
-        self.report.latencies_ms.append(latency_ms)
         self._tell(f"node: answers, {latency_ms} ms after the caller's last word")
 
     async def _wait(self, what: Awaitable[T]) -> T:

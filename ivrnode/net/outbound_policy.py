@@ -13,12 +13,10 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
-from ivrnode.errors import ConfigError, IvrNodeError
+from ivrnode.errors import IvrNodeError
+from ivrnode.tenancy.opening import IpAddress, Opening, plain_name
 
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """(host, port) -> addresses as text, best first. Raises OSError when the name cannot be resolved."""
 
@@ -37,48 +35,17 @@ class OutboundBlockedError(IvrNodeError):
         super().__init__("blocked by outbound policy")
 
 
-@dataclass(frozen=True, slots=True)
-class _Opening:
-    """One entry of `connect_to`: a host name or a network, on one port or on all (0)."""
-
-    name: str
-    network: IpNetwork | None
-    port: int
-
-    @classmethod
-    def parse(cls, entry: str) -> _Opening:
-        """`host`, `host:port`, `10.0.0.0/8`, `10.0.0.1:8080`, `::1`, `[::1]:8080`, `[fd00::/8]`. Raises ConfigError."""
-        text = entry.strip()
-        if network := _network(text.removeprefix("[").removesuffix("]")):
-            return cls("", network, 0)
-        host, _, digits = text.rpartition(":")
-        if not host:
-            host, digits = text, "0"
-        elif not (digits.isascii() and digits.isdigit() and 0 < int(digits) < 65536):
-            raise ConfigError(f"{entry!r} has no port from 1 to 65535 after the colon", key="connect_to")
-        if network := _network(host.removeprefix("[").removesuffix("]")):
-            return cls("", network, int(digits))
-        if not host or set(host) & set("[]:/@ *"):
-            raise ConfigError(f"{entry!r} is neither a host, a network nor one of them with a port", key="connect_to")
-        return cls(_plain_name(host), None, int(digits))
-
-    def is_for(self, host: str, port: int, address: IpAddress) -> bool:
-        if self.port not in (0, port):
-            return False
-        return address in self.network if self.network is not None else self.name == host
-
-
 class OutboundPolicy:
     """Public addresses only, unless `connect_to` names the host or a network around the address."""
 
     def __init__(self, connect_to: Iterable[str] = (), resolver: Resolver | None = None) -> None:
         """Raises ConfigError for an entry that cannot be read. `resolver` defaults to the system's."""
-        self._openings = [_Opening.parse(entry) for entry in connect_to]
+        self._openings = [Opening.parse(entry) for entry in connect_to]
         self._resolver = resolver or _SystemResolver()
 
     def check(self, host: str, port: int, addresses: Iterable[str]) -> list[str]:
         """Those of `addresses` that `host` may be reached at, in their order. Raises OutboundBlockedError for none."""
-        name = _plain_name(host)
+        name = plain_name(host)
         allowed = [str(address) for address in map(_unmapped, addresses) if self._is_allowed(name, port, address)]
         if not allowed:
             raise OutboundBlockedError
@@ -127,14 +94,3 @@ def _unmapped(text: str) -> IpAddress:
     address = ipaddress.ip_address(text)
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
-
-
-def _network(text: str) -> IpNetwork | None:
-    try:
-        return ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return None
-
-
-def _plain_name(host: str) -> str:
-    return host.rstrip(".").lower()

@@ -17,6 +17,7 @@ from ivrnode.errors import ScriptError
 from ivrnode.media import messages as media
 from ivrnode.pbx.arguments import Arguments
 from ivrnode.pbx.house import House
+from ivrnode.pbx.sip_party import KEYS
 from ivrnode.script.messages import Request, Told
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 RATE = 8000
 MOST_OF_A_CALL = 100
 LONGEST = 3600
-KEYS = set("0123456789*#ABCD")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +147,8 @@ def _read(request: Request) -> tuple[int, Wish]:
     given = Arguments(request.arguments)
     number = int(given.number("number", 0, 1, MOST_OF_A_CALL))
     finish = given.line("finish", "", most=len(KEYS))
-    if not set(finish) <= KEYS:
-        raise ScriptError(f"call.record: finish must be keys, of {''.join(sorted(KEYS))}")
+    if not set(finish) <= set(KEYS):
+        raise ScriptError(f"call.record: finish must be keys, of {KEYS}")
     silence = given.number("silence", 0, 0, LONGEST)
     wish = Wish(
         channels=int(given.number("channels", 2, 1, 2)),
