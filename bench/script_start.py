@@ -13,7 +13,7 @@ import sys
 import time
 
 from bench.child import say
-from ivrnode.net.workers import ScriptWorkers
+from ivrnode.net.scripts.workers import ScriptWorkers
 from ivrnode.script.end import ScriptEnd
 from ivrnode.script.messages import Action, Boot, Facts, Wait
 

@@ -1,4 +1,4 @@
-"""CPU of one outgoing WebSocket message: ours (net/clients.py) against the asyncio client of `websockets`.
+"""CPU of one outgoing WebSocket message: ours (net/outbound) against the asyncio client of `websockets`.
 
     python -m bench.websocket_client [connections] [seconds]
 
@@ -22,8 +22,8 @@ from websockets.asyncio.server import ServerConnection, broadcast, serve
 from websockets.protocol import State
 from websockets.version import version
 
-from ivrnode.net.clients import Key, WebsocketClients
-from ivrnode.net.outbound_policy import OutboundPolicy
+from ivrnode.net.outbound.policy import OutboundPolicy
+from ivrnode.net.outbound.websocket_clients import Key, WebsocketClients
 
 FRAME = '{"type":"input_audio_buffer.append","audio":"' + "A" * 640 + '"}'
 DELTA = '{"type":"response.output_audio.delta","item_id":"item_1","delta":"' + "A" * 2668 + '"}'

@@ -47,17 +47,17 @@ IN_THE_CHILD = ("script/guest/*", "tenancy/default/*")
 """Runs in a script's own process: the shell of another house."""
 
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
-    "aiohttp": ("net/http_client.py", "net/web_hooks.py"),
+    "aiohttp": ("net/outbound/http_client.py", "net/web_hooks.py"),
     "aiortc": ("net/webrtc.py",),
-    "aiosmtplib": ("net/mail.py",),
+    "aiosmtplib": ("net/outbound/mail.py",),
     "av": ("audio/codecs.py", "audio/resample.py", "audio/sound_file.py"),
     "click": ("cli.py", "commands/*.py", "realtime/command.py"),
-    "orjson": ("script/frames.py", "pbx/frame_text.py", "net/media_frames.py", "net/speech_*.py"),
-    "py_nanotts": ("net/speech_engine.py",),
+    "orjson": ("script/frames.py", "pbx/frame_text.py", "net/media/frames.py", "net/speech/*.py"),
+    "py_nanotts": ("net/speech/engine.py",),
     "pytest": ("testing.py",),
     "uvloop": ("commands/serve.py",),
-    "yarl": ("net/http_client.py",),
-    "websockets": ("net/websocket_*.py", "realtime/connection.py", "realtime/server.py"),
+    "yarl": ("net/outbound/http_client.py",),
+    "websockets": ("net/outbound/websocket_*.py", "realtime/connection.py", "realtime/server.py"),
 }
 """The files that a package from outside is known in."""
 BACKPORTS = {"audioop"}  # in the standard library up to 3.12, a package of the same name after it

@@ -5,7 +5,7 @@ import pytest
 from ear import hears
 from ivrnode.audio.converter import Converter
 from ivrnode.audio.format import AudioFormat
-from ivrnode.net.speech_engine import Pico
+from ivrnode.net.speech.engine import Pico
 from sound import noise, tone
 
 PROMPTS = [

@@ -83,7 +83,7 @@ def _script(where: str, config: Config, template: Template, node: IvrNode) -> It
 
 
 def _walls() -> Iterator[Finding]:
-    from ivrnode.net.walls import probe
+    from ivrnode.net.scripts.walls import probe
 
     walls = probe()
     if walls.can_run:

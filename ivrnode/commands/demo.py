@@ -18,7 +18,7 @@ from ivrnode.demo.ear import Stretch
 from ivrnode.demo.stage import Stage, StageError
 from ivrnode.log import Log
 from ivrnode.net.phone import PhoneError
-from ivrnode.net.speech import Speech
+from ivrnode.net.speech.service import Speech
 
 QUESTION = "Hello. What are your opening hours, please?"
 INTERRUPTION = "Thank you, that is enough. Please stop."

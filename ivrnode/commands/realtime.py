@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ivrnode.net.speech import Speech
+from ivrnode.net.speech.service import Speech
 from ivrnode.realtime.command import realtime_command
 from ivrnode.realtime.voice import Voice
 

@@ -24,7 +24,7 @@ def recording() -> None:
 def list_recordings(config: Config, tenant: str) -> None:
     """One line a recording, the oldest first."""
     from ivrnode.net.log_sinks import escaped
-    from ivrnode.net.recordings import RecordingStore
+    from ivrnode.net.sound.recordings import RecordingStore
 
     for facts in RecordingStore(config.recordings.folder).list(tenant):
         shown = ("id", "tenant", "began", "node", "caller", "seconds", "reason")
@@ -39,7 +39,7 @@ def list_recordings(config: Config, tenant: str) -> None:
 @with_config
 def get(config: Config, id: str, output: Path | None) -> None:
     """Copy the recording ID as a WAV file: the caller is left, what he heard is right."""
-    from ivrnode.net.recordings import RecordingStore, copy_recording
+    from ivrnode.net.sound.recordings import RecordingStore, copy_recording
 
     target = output or Path(f"{id}.wav")
     copy_recording(RecordingStore(config.recordings.folder), id, target)

@@ -38,7 +38,7 @@ def serve(config: Config, is_unsafe: bool) -> None:
 
 
 def _tell_walls(log: Log, is_unsafe: bool) -> None:
-    from ivrnode.net.walls import probe
+    from ivrnode.net.scripts.walls import probe
 
     if is_unsafe:
         log.write("GENERAL", 0, "--unsafe-scripts: no walls around scripts, whoever writes one owns this machine")

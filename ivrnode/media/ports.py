@@ -1,4 +1,4 @@
-"""What the hall of packets asks of the world: a pair of UDP ports for each leg. `net/rtp_ports.py` is the real one."""
+"""What the hall of packets asks of the world: UDP ports for each leg. `net/media/rtp_ports.py` has the real ones."""
 
 from __future__ import annotations
 

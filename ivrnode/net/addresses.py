@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from ivrnode.config import Listen
 from ivrnode.errors import ConfigError
-from ivrnode.net.outbound_policy import is_public
+from ivrnode.net.outbound.policy import is_public
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -24,7 +24,7 @@ from ivrnode.log import Log
 from ivrnode.media import messages as media
 from ivrnode.net.addresses import LocalAddresses
 from ivrnode.net.flows import Flows
-from ivrnode.net.media import InLoopMedia
+from ivrnode.net.media.port import InLoopMedia
 from ivrnode.sdp.description import SessionDescription
 from ivrnode.sdp.negotiation import Capabilities, LocalSession, MediaPlan, accept_answer, answer, offer
 from ivrnode.sip import events as sip

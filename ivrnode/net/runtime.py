@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import random
 import signal
 import time
@@ -25,19 +26,19 @@ from ivrnode.media.messages import Command, LoadReport
 from ivrnode.media.messages import Event as MediaEvent
 from ivrnode.net.addresses import LocalAddresses, check_privacy
 from ivrnode.net.call_logs import CallLogs, call_log_operations
-from ivrnode.net.clients import WebsocketClients
 from ivrnode.net.control import ControlServer
 from ivrnode.net.flows import Flows
-from ivrnode.net.http_client import HttpClient
 from ivrnode.net.log_sinks import log_operations
-from ivrnode.net.mail import MailSender
-from ivrnode.net.media import InLoopMedia, MediaPort, ProcessMedia
-from ivrnode.net.outbound_policy import OutboundPolicy
-from ivrnode.net.recordings import Recordings, recording_operations
-from ivrnode.net.sounds import SoundError, Sounds
-from ivrnode.net.speech import Speech, SpeechError
+from ivrnode.net.media.port import InLoopMedia, MediaPort, ProcessMedia
+from ivrnode.net.outbound.http_client import HttpClient
+from ivrnode.net.outbound.mail import MailSender
+from ivrnode.net.outbound.policy import OutboundPolicy
+from ivrnode.net.outbound.websocket_clients import WebsocketClients
+from ivrnode.net.scripts.workers import ScriptWorkers
+from ivrnode.net.sound.files import SoundError, Sounds
+from ivrnode.net.sound.recordings import Recordings, recording_operations
+from ivrnode.net.speech.service import Speech, SpeechError
 from ivrnode.net.web_hooks import WebHooks
-from ivrnode.net.workers import ScriptWorkers
 from ivrnode.pbx.core import Core
 from ivrnode.pbx.effects import RecordingFile
 from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
@@ -357,5 +358,8 @@ async def serve(config: Config, log: Log, *, is_unsafe: bool = False) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with Runtime(config, log, is_unsafe=is_unsafe):
+        # What is here now lives as long as the process: the collector walks calls, not modules, and is brief.
+        gc.collect()
+        gc.freeze()
         await stop.wait()
         log.write("GENERAL", 1, "shutting down")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
-    from ivrnode.net.http_client import HttpClient
+    from ivrnode.net.outbound.http_client import HttpClient
 
 
 class LiveWeb:
@@ -22,8 +22,8 @@ class LiveWeb:
     async def fetch(self, request: HttpRequest) -> HttpResponse:
         if self._client is None:
             # Here, for most scripts ask nothing, and the client takes longer to import than they to run.
-            from ivrnode.net.http_client import HttpClient
-            from ivrnode.net.outbound_policy import OutboundPolicy
+            from ivrnode.net.outbound.http_client import HttpClient
+            from ivrnode.net.outbound.policy import OutboundPolicy
 
             self._client = HttpClient(OutboundPolicy())
         return await self._client.fetch(request)

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from ivrnode.audio.converter import Converter
 from ivrnode.audio.format import AudioFormat
-from ivrnode.net.clients import Key, SocketListener
+from ivrnode.net.outbound.websocket_clients import Key, SocketListener
 from ivrnode.realtime.brain import Brain
 from ivrnode.realtime.ending import BAD_KEY, NO_MODEL, SUNSET, Ending
 from ivrnode.realtime.faults import Faults

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-from ivrnode.net.clients import Key, SocketListener, WebsocketClients
-from ivrnode.net.outbound_policy import OutboundPolicy
+from ivrnode.net.outbound.policy import OutboundPolicy
+from ivrnode.net.outbound.websocket_clients import Key, SocketListener, WebsocketClients
 from ivrnode.script.messages import OpenSocket
 
 NO_SERVICE = "there is no service in this run: name one (--against, ivr.service())"

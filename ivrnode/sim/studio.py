@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
-from ivrnode.net.speech import Speech
-from ivrnode.net.workers import ScriptWorkers
+from ivrnode.net.scripts.workers import ScriptWorkers
+from ivrnode.net.speech.service import Speech
 from ivrnode.script.end import ScriptEnd
 from ivrnode.script.messages import Action
 from ivrnode.sim.network import Clock

@@ -19,10 +19,10 @@ from typing import Any
 from ivrnode.errors import StateError
 from ivrnode.media import messages as media
 from ivrnode.media.engine import Engine
-from ivrnode.net.clients import Key
-from ivrnode.net.sounds import SoundError, Sounds
-from ivrnode.net.speech import SpeechError
-from ivrnode.net.speech_text import sentences
+from ivrnode.net.outbound.websocket_clients import Key
+from ivrnode.net.sound.files import SoundError, Sounds
+from ivrnode.net.speech.service import SpeechError
+from ivrnode.net.speech.text import sentences
 from ivrnode.pbx.core import Core
 from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
 from ivrnode.pbx.mail import Mail

@@ -21,7 +21,7 @@ from ivrnode import __version__
 from ivrnode.log import Log
 from ivrnode.net.control import ControlServer
 from ivrnode.net.log_sinks import log_operations
-from ivrnode.net.walls import Walls
+from ivrnode.net.scripts.walls import Walls
 
 HEAVY = ("asyncio", "av", "websockets", "aiortc", "uvloop", "ivrnode.net.runtime", "ivrnode.config")
 
@@ -214,7 +214,7 @@ def test_check_tells_of_a_fallback_that_nobody_has(home: Path) -> None:
 
 
 def test_check_tells_of_missing_walls(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ivrnode.net.walls.probe", lambda: Walls("riscv64"))
+    monkeypatch.setattr("ivrnode.net.scripts.walls.probe", lambda: Walls("riscv64"))
     result = run("check", status=1)
     assert "WRONG  scripts will not be started: there are no walls to put around them\n" in result.stderr
     assert "note   no seccomp filter for scripts on this system (riscv64)\n" in result.stdout
@@ -356,7 +356,7 @@ def test_serve_with_a_log_file_that_cannot_be(home: Path, runtime: list[tuple[An
 def test_serve_tells_which_walls_are_missing(
     home: Path, runtime: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ivrnode.net.walls.probe", lambda: Walls("x86_64", seccomp=True))
+    monkeypatch.setattr("ivrnode.net.scripts.walls.probe", lambda: Walls("x86_64", seccomp=True))
     assert "GENERAL 3: no Landlock" in run("serve").stderr
     assert "GENERAL 0: --unsafe-scripts: no walls" in run("serve", "--unsafe-scripts").stderr
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ivrnode.net.clients import Key
+from ivrnode.net.outbound.websocket_clients import Key
 
 PATIENCE = 10.0
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ivrnode.net.child import bare_environment
-from ivrnode.net.media import ProcessMedia
-from ivrnode.net.speech import Speech
+from ivrnode.net.media.port import ProcessMedia
+from ivrnode.net.speech.service import Speech
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from ivrnode.net.clients import MAX_SOCKETS, Key, WebsocketClients
-from ivrnode.net.outbound_policy import OutboundPolicy
-from ivrnode.net.websocket_request import MAX_MESSAGE, USER_AGENT
+from ivrnode.net.outbound.policy import OutboundPolicy
+from ivrnode.net.outbound.websocket_clients import MAX_SOCKETS, Key, WebsocketClients
+from ivrnode.net.outbound.websocket_request import MAX_MESSAGE, USER_AGENT
 
 KEY: Key = ("call", 1)
 Handler = Callable[[ServerConnection], Awaitable[None]]

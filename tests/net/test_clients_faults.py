@@ -12,9 +12,9 @@ import pytest
 from heard import Clock, Heard
 from websockets.utils import accept_key
 
-from ivrnode.net.clients import Key, WebsocketClients
-from ivrnode.net.outbound_policy import OutboundPolicy
-from ivrnode.net.websocket_client import CLOSE_TIMEOUT, MAX_SLOW_FRAMES, PING_INTERVAL
+from ivrnode.net.outbound.policy import OutboundPolicy
+from ivrnode.net.outbound.websocket_client import CLOSE_TIMEOUT, MAX_SLOW_FRAMES, PING_INTERVAL
+from ivrnode.net.outbound.websocket_clients import Key, WebsocketClients
 
 KEY: Key = ("call", 1)
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -17,8 +17,8 @@ from heard import Heard
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from ivrnode.net.clients import Key, WebsocketClients
-from ivrnode.net.outbound_policy import OutboundPolicy
+from ivrnode.net.outbound.policy import OutboundPolicy
+from ivrnode.net.outbound.websocket_clients import Key, WebsocketClients
 
 KEY: Key = ("call", 1)
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from aiohttp import web
 
-from ivrnode.net.http_client import HttpClient
-from ivrnode.net.outbound_policy import OutboundPolicy
+from ivrnode.net.outbound.http_client import HttpClient
+from ivrnode.net.outbound.policy import OutboundPolicy
 from ivrnode.pbx.http_messages import LONGEST_ANSWER, HttpRequest, HttpResponse
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
-from ivrnode.net.mail import MailSender
+from ivrnode.net.outbound.mail import MailSender
 from ivrnode.pbx.mail import Mail, Mailbox
 from ivrnode.tenancy.gateways import MailServer
 

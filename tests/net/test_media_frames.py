@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ivrnode.media import messages
 from ivrnode.media.messages import Audio, Command, Connect, Event, LoadReport, Mute, Play, Recorded
-from ivrnode.net.media_frames import PIECE, Decoder, Message, encode
+from ivrnode.net.media.frames import PIECE, Decoder, Message, encode
 
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {

@@ -34,7 +34,7 @@ from ivrnode.media.messages import (
     Statistics,
     Stream,
 )
-from ivrnode.net.media import InLoopMedia, MediaPort, ProcessMedia
+from ivrnode.net.media.port import InLoopMedia, MediaPort, ProcessMedia
 from ivrnode.rtp.packet import RtpPacket
 from sound import decibels, tone, tone_level
 

@@ -5,7 +5,7 @@ import pytest
 
 from ivrnode.media.messages import Address
 from ivrnode.media.ports import PortPair
-from ivrnode.net.rtp_ports import RtpPorts
+from ivrnode.net.media.rtp_ports import RtpPorts
 
 HOST = "127.0.0.1"
 

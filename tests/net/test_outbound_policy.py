@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivrnode.errors import ConfigError
-from ivrnode.net.outbound_policy import OutboundBlockedError, OutboundPolicy, is_public
+from ivrnode.net.outbound.policy import OutboundBlockedError, OutboundPolicy, is_public
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "2a00:1450:4001:81b::200e"]
 NOT_PUBLIC = [

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from ivrnode.errors import ConfigError
-from ivrnode.net import recordings as module
-from ivrnode.net.recordings import Recordings, copy_recording
+from ivrnode.net.sound import recordings as module
+from ivrnode.net.sound.recordings import Recordings, copy_recording
 from sound import tone, tone_level
 
 ID = "3f9c0a1b2c3d4e5f-1"

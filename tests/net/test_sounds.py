@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ivrnode.errors import ScriptError
-from ivrnode.net.sounds import SoundError, Sounds
+from ivrnode.net.sound.files import SoundError, Sounds
 from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
 from ivrnode.pbx.prompt import Prompt
 from sound import decibels, tone, tone_level
@@ -129,7 +129,7 @@ async def test_what_cannot_be_decoded_says_why(data: bytes, error: str, web: Web
 
 async def test_a_web_server_is_asked_once_a_minute(web: Web, sounds: Sounds, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("ivrnode.net.sounds.time.monotonic", lambda: now)
+    monkeypatch.setattr("ivrnode.net.sound.files.time.monotonic", lambda: now)
     web.answers["https://h/a"] = HttpResponse(200, body=sound_file("flac", tone(1000, 8000, 200), 8000))
     for _ in range(2):
         pcm, rate = await sounds.read(HttpRequest("GET", "https://h/a"))

@@ -13,9 +13,9 @@ from ear import hears
 from ivrnode.audio.converter import Converter
 from ivrnode.audio.format import AudioFormat
 from ivrnode.audio.vad import EnergyVad, level_db
-from ivrnode.net import speech as speech_module
-from ivrnode.net.speech import MAX_TEXT, MAX_WAITING, Speech, SpeechError
-from ivrnode.net.speech_worker import trimmed
+from ivrnode.net.speech import service as speech_module
+from ivrnode.net.speech.service import MAX_TEXT, MAX_WAITING, Speech, SpeechError
+from ivrnode.net.speech.worker import trimmed
 from sound import noise, samples, tone
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivrnode.net.speech_cache import Sentence, SpeechCache
-from ivrnode.net.speech_engine import Pico
-from ivrnode.net.speech_queue import FairQueue
-from ivrnode.net.speech_text import MAX_PIECE, sentences
+from ivrnode.net.speech.cache import Sentence, SpeechCache
+from ivrnode.net.speech.engine import Pico
+from ivrnode.net.speech.queue import FairQueue
+from ivrnode.net.speech.text import MAX_PIECE, sentences
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from ivrnode.config import Config
 from ivrnode.errors import ConfigError
 from ivrnode.net.addresses import check_privacy
-from ivrnode.net.walls import Walls, probe
+from ivrnode.net.scripts.walls import Walls, probe
 from ivrnode.script.guest import probe as guest_probe
 
 # seccomp(2) and PR_SET_SECCOMP do as if the kernel had been built without them; all children inherit that.

@@ -14,8 +14,8 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 from websockets.utils import accept_key
 
-from ivrnode.net.websocket_client import WebsocketClient
-from ivrnode.net.websocket_request import MAX_MESSAGE, WebsocketRequest
+from ivrnode.net.outbound.websocket_client import WebsocketClient
+from ivrnode.net.outbound.websocket_request import MAX_MESSAGE, WebsocketRequest
 
 REQUEST = WebsocketRequest.build("ws://peer.example/", [])
 

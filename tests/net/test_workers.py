@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ivrnode.errors import StateError
-from ivrnode.net import zygote
+from ivrnode.net.scripts import zygote
 from ivrnode.script import messages as m
 from ivrnode.script import ops
 from ivrnode.script.frames import FrameParser

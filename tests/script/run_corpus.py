@@ -15,7 +15,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-import ivrnode.net.zygote
+import ivrnode.net.scripts.zygote
 from ivrnode.script import messages as m
 from ivrnode.script.limits import Limits
 from script.escapes import CANARY, CORPUS, PRELUDE, Escape
@@ -65,7 +65,7 @@ async def run_all(canary_file: str) -> dict[str, str]:
 
 if __name__ == "__main__":
     if "--without-landlock" in sys.argv:
-        ivrnode.net.zygote._BOOTSTRAP = ivrnode.net.zygote._BOOTSTRAP.replace(
+        ivrnode.net.scripts.zygote._BOOTSTRAP = ivrnode.net.scripts.zygote._BOOTSTRAP.replace(
             "main()", "import ivrnode.script.guest.landlock as l; l.restrict = lambda: None; main()"
         )
     results = asyncio.run(run_all(sys.argv[1]))

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from ivrnode.net.workers import ScriptWorkers
+from ivrnode.net.scripts.workers import ScriptWorkers
 from ivrnode.script import messages as m
 from ivrnode.script.end import ScriptEnd
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ivrnode.net import clients, websocket_client, websocket_request
+from ivrnode.net.outbound import websocket_client, websocket_clients, websocket_request
 from ivrnode.pbx import breaker, http_messages, script_run
 from ivrnode.script import ops
 from ivrnode.script.limits import KIB, MIB, Limits
@@ -18,7 +18,7 @@ def test_of_a_worker() -> None:
 
 
 def test_of_sockets_and_web_requests() -> None:
-    assert (ops.MAX_SOCKETS, clients.MAX_SOCKETS, clients.MAX_REDIRECTS) == (4, 4, 3)
+    assert (ops.MAX_SOCKETS, websocket_clients.MAX_SOCKETS, websocket_clients.MAX_REDIRECTS) == (4, 4, 3)
     assert (ops.MAX_MESSAGE, websocket_request.MAX_MESSAGE) == (2 * MIB, 2 * MIB)
     assert (websocket_client.MAX_UNSENT, websocket_client.PING_INTERVAL) == (4 * MIB, 20)
     assert (ops.MAX_HTTP, http_messages.REDIRECTS, http_messages.LONGEST_ANSWER) == (8, 5, 2 * MIB)

@@ -27,8 +27,8 @@ from pathlib import Path
 
 import pytest
 
-from ivrnode.net import zygote as net_zygote
-from ivrnode.net.walls import probe
+from ivrnode.net.scripts import zygote as net_zygote
+from ivrnode.net.scripts.walls import probe
 from ivrnode.script import messages as m
 from ivrnode.script.limits import Limits
 from script.processes import is_alive, stat, status

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from ivrnode.errors import ConfigError
-from ivrnode.net import workers as net_workers
-from ivrnode.net import zygote as net_zygote
-from ivrnode.net.walls import Walls, probe
+from ivrnode.net.scripts import workers as net_workers
+from ivrnode.net.scripts import zygote as net_zygote
+from ivrnode.net.scripts.walls import Walls, probe
 from ivrnode.script import messages as m
 from ivrnode.script.guest import seccomp
 from script.stage import open_stage

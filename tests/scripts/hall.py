@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 from ivrnode.audio import g711
-from ivrnode.net.workers import ScriptEnd, ScriptWorkers
+from ivrnode.net.scripts.workers import ScriptEnd, ScriptWorkers
 from ivrnode.realtime.beta import EVENT_NAMES
 from ivrnode.realtime.voice import tone
 from ivrnode.script import messages as m

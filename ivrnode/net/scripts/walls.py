@@ -7,7 +7,7 @@ import json
 import subprocess
 from dataclasses import dataclass
 
-from ivrnode.net.zygote import COMMAND, ROOT
+from ivrnode.net.scripts.zygote import COMMAND, ROOT
 
 _PROBE = "import sys; sys.path.append(sys.argv[1]); from ivrnode.script.guest.probe import main; main()"
 _SECONDS = 20

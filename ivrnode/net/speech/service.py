@@ -15,11 +15,11 @@ from pathlib import Path
 
 from ivrnode.errors import IvrNodeError
 from ivrnode.log import Log
-from ivrnode.net.speech_cache import Sentence, SpeechCache
-from ivrnode.net.speech_engine import ENGINES, Engine
-from ivrnode.net.speech_process import SpeechProcess
-from ivrnode.net.speech_queue import FairQueue
-from ivrnode.net.speech_text import sentences
+from ivrnode.net.speech.cache import Sentence, SpeechCache
+from ivrnode.net.speech.engine import ENGINES, Engine
+from ivrnode.net.speech.process import SpeechProcess
+from ivrnode.net.speech.queue import FairQueue
+from ivrnode.net.speech.text import sentences
 
 MAX_TEXT = 10_000
 """Characters of one text: twelve minutes of speech, more than a playout queue takes."""

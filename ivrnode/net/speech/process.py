@@ -9,7 +9,7 @@ from typing import Protocol, cast
 import orjson
 
 from ivrnode.net.child import bare_environment, command
-from ivrnode.net.speech_worker import ANSWER, REQUEST
+from ivrnode.net.speech.worker import ANSWER, REQUEST
 
 
 class SpeechListener(Protocol):
@@ -36,7 +36,7 @@ class SpeechProcess(asyncio.SubprocessProtocol):
     async def start(cls, engines: Sequence[str], listener: SpeechListener) -> SpeechProcess:
         """Raises OSError when no process can be started."""
         _, process = await asyncio.get_running_loop().subprocess_exec(
-            lambda: cls(listener), *command("ivrnode.net.speech_worker"), *engines,
+            lambda: cls(listener), *command("ivrnode.net.speech.worker"), *engines,
             stderr=None, env=bare_environment(), start_new_session=True,
         )  # fmt: skip
         return process

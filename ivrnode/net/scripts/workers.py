@@ -22,8 +22,8 @@ from dataclasses import asdict
 from typing import Protocol
 
 from ivrnode.errors import ConfigError, ScriptError, StateError
-from ivrnode.net.walls import Walls, probe
-from ivrnode.net.zygote import PAUSE, Zygote
+from ivrnode.net.scripts.walls import Walls, probe
+from ivrnode.net.scripts.zygote import PAUSE, Zygote
 from ivrnode.script.end import ScriptEnd
 from ivrnode.script.host import ScriptHost
 from ivrnode.script.limits import Limits

@@ -25,7 +25,7 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 
 from ivrnode.errors import ProtocolError
-from ivrnode.net.websocket_request import MAX_MESSAGE, WebsocketRequest
+from ivrnode.net.outbound.websocket_request import MAX_MESSAGE, WebsocketRequest
 
 try:
     from websockets.speedups import apply_mask

@@ -17,10 +17,10 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Protocol as Interface
 
 from ivrnode.errors import IvrNodeError, ProtocolError
-from ivrnode.net.failure import explain
-from ivrnode.net.outbound_policy import OutboundPolicy
-from ivrnode.net.websocket_client import RedirectError, WebsocketClient
-from ivrnode.net.websocket_request import Header, WebsocketRequest
+from ivrnode.net.outbound.failure import explain
+from ivrnode.net.outbound.policy import OutboundPolicy
+from ivrnode.net.outbound.websocket_client import RedirectError, WebsocketClient
+from ivrnode.net.outbound.websocket_request import Header, WebsocketRequest
 
 Key = tuple[str, int]
 """(call, socket): the script's own number for the socket."""

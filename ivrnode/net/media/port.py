@@ -1,7 +1,7 @@
 """The media engine as the core sees it: commands go in by `send`, events come to `on_event`, in the core's loop.
 
     InLoopMedia     in the core's own event loop: tests, the simulator, small installations
-    ProcessMedia    in a process of its own (net/media_process): nothing in the core can make a packet late
+    ProcessMedia    in a process of its own (net/media/process): nothing in the core can make a packet late
 
 Both keep order and never block. `on_load` gets each LoadReport.
 """
@@ -21,9 +21,9 @@ from ivrnode.errors import StateError
 from ivrnode.media.engine import Engine
 from ivrnode.media.messages import Command, Event, LoadReport
 from ivrnode.net.child import command, import_path
-from ivrnode.net.media_frames import Decoder, encode
-from ivrnode.net.media_process import READY
-from ivrnode.net.rtp_ports import RtpPorts
+from ivrnode.net.media.frames import Decoder, encode
+from ivrnode.net.media.process import READY
+from ivrnode.net.media.rtp_ports import RtpPorts
 
 OnEvent = Callable[[Event], None]
 OnLoad = Callable[[LoadReport], None]
@@ -196,7 +196,7 @@ class ProcessMedia:
         try:
             with theirs:
                 self._process = await asyncio.create_subprocess_exec(
-                    *command("ivrnode.net.media_process"),
+                    *command("ivrnode.net.media.process"),
                     str(theirs.fileno()),
                     *map(str, self._ports),
                     stdin=asyncio.subprocess.DEVNULL,

@@ -25,8 +25,8 @@ from yarl import URL
 
 from ivrnode import __version__
 from ivrnode.errors import ProtocolError
-from ivrnode.net.failure import explain
-from ivrnode.net.outbound_policy import OutboundBlockedError, OutboundPolicy
+from ivrnode.net.outbound.failure import explain
+from ivrnode.net.outbound.policy import OutboundBlockedError, OutboundPolicy
 from ivrnode.pbx.http_messages import Header, HttpRequest, HttpResponse
 
 USER_AGENT = f"ivrnode/{__version__}"

@@ -4,7 +4,7 @@
     answer    rate u32, length u32, then pcm16 at that rate; rate 0: the data is the reason for the failure, as text
 
 One answer with rate 0 and no data comes by itself when the engines are warm. Little endian. The end of the input is the
-end of the process: it cannot outlive the core. Run as `python -m ivrnode.net.speech_worker ENGINE...`.
+end of the process: it cannot outlive the core. Run as `python -m ivrnode.net.speech.worker ENGINE...`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import suppress
 import orjson
 
 from ivrnode.audio.vad import level_db
-from ivrnode.net.speech_engine import ENGINES
+from ivrnode.net.speech.engine import ENGINES
 
 REQUEST = struct.Struct("<I")
 ANSWER = struct.Struct("<II")

@@ -1,6 +1,6 @@
 """The media process: the engine with an interpreter of its own, so that nothing elsewhere can make it late.
 
-    core <══ socketpair, frames of net/media_frames ══> this loop ── Engine ── RTP ports
+    core <══ socketpair, frames of net/media/frames ══> this loop ── Engine ── RTP ports
 
     sleep ──> packets, commands ──> turn of the wheel ──> events ──> sleep ...           every 5 ms, while a leg is open
 
@@ -22,8 +22,8 @@ from contextlib import suppress
 
 from ivrnode.media.engine import Engine
 from ivrnode.media.messages import Audio, Recorded
-from ivrnode.net.media_frames import Decoder, Message, encode
-from ivrnode.net.rtp_ports import RtpPorts
+from ivrnode.net.media.frames import Decoder, Message, encode
+from ivrnode.net.media.rtp_ports import RtpPorts
 
 READY = b"ready\n"
 _NICENESS = -10

@@ -1,4 +1,4 @@
-"""One file of sound, decoded in a process of its own: run as `python -m ivrnode.net.sound_worker`.
+"""One file of sound, decoded in a process of its own: run as `python -m ivrnode.net.sound.worker`.
 
     standard input    the file
     standard output   rate u32, then pcm16 mono at that rate; rate 0: the reason why not, as text

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from ivrnode.errors import IvrNodeError
 from ivrnode.net.child import bare_environment, command
-from ivrnode.net.sound_worker import LONGEST_FILE, RATE
+from ivrnode.net.sound.worker import LONGEST_FILE, RATE
 from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
 from ivrnode.pbx.prompt import Prompt
 
@@ -136,7 +136,7 @@ class Sounds:
 
 async def _worker(source: int) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *command("ivrnode.net.sound_worker"),
+        *command("ivrnode.net.sound.worker"),
         stdin=source, stdout=asyncio.subprocess.PIPE, env=bare_environment(), start_new_session=True,
     )  # fmt: skip
 

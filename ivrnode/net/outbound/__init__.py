@@ -1,0 +1,1 @@
+"""What leaves the house for others: WebSockets, HTTP, mail, under one policy."""

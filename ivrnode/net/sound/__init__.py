@@ -1,0 +1,1 @@
+"""Files of sound: what is played, what is recorded."""
