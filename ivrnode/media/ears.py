@@ -23,7 +23,8 @@ class Ears:
     called."""
 
     __slots__ = (
-        "_emit", "_gate", "_is_watched", "_leg", "_on_change", "_recorder", "_source", "_tap", "_voice", "is_open",
+        "_emit", "_gate", "_is_watched", "_leg", "_on_change", "_recorder", "_source", "_stream", "_tap", "_voice",
+        "is_open",
     )  # fmt: skip
 
     def __init__(
@@ -31,6 +32,7 @@ class Ears:
     ) -> None:
         self._leg, self._source, self._emit, self._on_change = leg, source, emit, on_change
         self.is_open = self._is_watched = False
+        self._stream = 0
         self._tap: Tap | None = None
         self._gate: Gate | None = None
         self._voice: Voice | None = None
@@ -56,11 +58,11 @@ class Ears:
 
     def _hand_over(self, tap: Tap, chunk: bytes) -> None:
         if self._gate is None or self._voice is None:
-            self._emit(Audio(self._leg, chunk))
+            self._emit(Audio(self._leg, chunk, self._stream))
             return
         end = self._voice.now_ms
         for passing in self._gate.feed(chunk, end - tap.interval_ms, end):
-            self._emit(Audio(self._leg, passing))
+            self._emit(Audio(self._leg, passing, self._stream))
 
     def change_source(self, source: AudioFormat) -> None:
         self._source = source
@@ -68,8 +70,11 @@ class Ears:
             if listener is not None:
                 listener.change_source(source)
 
-    def stream(self, target: AudioFormat, interval_ms: int, pre_roll_ms: int = 0, hang_over_ms: int = 0) -> None:
-        """Begin a stream, with a gate if there is a hang-over."""
+    def stream(
+        self, target: AudioFormat, interval_ms: int, pre_roll_ms: int = 0, hang_over_ms: int = 0, number: int = 0
+    ) -> None:
+        """Begin the stream `number`, with a gate if there is a hang-over."""
+        self._stream = number
         self._tap = Tap(self._source, target, interval_ms)
         if hang_over_ms > 0:
             is_speech = self._voice is not None and self._voice.is_speech

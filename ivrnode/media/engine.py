@@ -162,7 +162,7 @@ class Engine:
             interval = min(max(command.interval_ms // FRAME_MS * FRAME_MS, FRAME_MS), _MAX_INTERVAL_MS)
             with suppress(ValueError):  # a format that nobody knows streams nothing
                 target = AudioFormat(command.codec, command.rate)
-                leg.ears.stream(target, interval, command.pre_roll_ms, command.hang_over_ms)
+                leg.ears.stream(target, interval, command.pre_roll_ms, command.hang_over_ms, command.stream)
 
     def _bridge(self, leg: Leg | Guest, command: messages.Bridge, now: float) -> None:
         other = self._find(command.other)

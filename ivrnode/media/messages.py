@@ -115,6 +115,7 @@ class Stream:
 
     `hang_over_ms` above 0: chunks without speech are held back, but for those within `hang_over_ms` after it and, when
     speech begins again, those of the last `pre_roll_ms`. `Withheld` tells how much it was when the stream stops.
+    `stream` is a number for it, 0 to 2**32 - 1, that each of its `Audio` carries.
     """
 
     leg: int
@@ -123,6 +124,7 @@ class Stream:
     interval_ms: int = 60
     pre_roll_ms: int = 0
     hang_over_ms: int = 0
+    stream: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,10 +240,11 @@ class OpenFailed:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """One chunk of the stream, in the stream's codec, exactly interval-sized but for the last."""
+    """One chunk of the stream `stream`, in its codec, exactly interval-sized but for the last."""
 
     leg: int
     audio: bytes
+    stream: int = 0
 
 
 @dataclass(frozen=True, slots=True)

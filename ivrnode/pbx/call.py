@@ -87,7 +87,7 @@ class Call:
     def media_told(self, event: media.Event, now: float) -> None:
         match event:
             case media.Audio():
-                self.tell(script.AudioHeard(event.audio))
+                self.tell(script.AudioHeard(event.audio, event.stream))
             case media.ItemDone():
                 self._item_done(event, now)
             case media.Answer():

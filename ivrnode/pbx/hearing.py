@@ -51,10 +51,17 @@ class Hearing:
 
     def stream(self, action: script.Stream) -> None:
         self._is_streaming = bool(action.codec)
-        command = media.Stream(
-            self._leg, action.codec, action.rate, action.interval_ms, action.pre_roll_ms, action.hang_over_ms
+        self._command(
+            media.Stream(
+                self._leg,
+                action.codec,
+                action.rate,
+                action.interval_ms,
+                action.pre_roll_ms,
+                action.hang_over_ms,
+                action.stream,
+            )
         )
-        self._command(command)
 
     def listen(self, is_on: bool) -> None:
         """Keys that came before come first."""

@@ -95,7 +95,7 @@ def _with_body(op: int, number: int, head: dict[str, Any], body: bytes) -> bytes
 _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     m.Boot: _boot,
     m.Clock: lambda e: _frame(ops.CLOCK, 0, ops.CLOCK_BODY.pack(e.seconds)),
-    m.AudioHeard: lambda e: _frame(ops.AUDIO, 0, e.audio),
+    m.AudioHeard: lambda e: _frame(ops.AUDIO, e.stream, e.audio),
     m.DigitPressed: lambda e: _frame(ops.DIGIT, 0, e.digit.encode()),
     m.PlaybackDone: lambda e: _frame(
         ops.PLAYED, e.item, ops.PLAYED_HEAD.pack(e.played_ms, e.is_stopped) + e.error.encode()
@@ -157,7 +157,7 @@ def _stream(number: int, payload: Payload) -> m.Action:
         raise ValueError("bad stream")
     if not (0 <= pre_roll_ms <= ops.MAX_GATE_MS and 0 <= hang_over_ms <= ops.MAX_GATE_MS):
         raise ValueError("bad gate")
-    return m.Stream(codec, rate, interval_ms, pre_roll_ms, hang_over_ms)
+    return m.Stream(codec, rate, interval_ms, pre_roll_ms, hang_over_ms, number)
 
 
 def _lang(number: int, payload: Payload) -> m.Action:

@@ -61,9 +61,10 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class AudioHeard:
-    """A chunk of the stream."""
+    """A chunk of the stream `stream`."""
 
     audio: bytes
+    stream: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,13 +226,15 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """codec "" stops. `hang_over_ms` above 0: only speech is wanted, with so much after it and `pre_roll_ms` before."""
+    """codec "" stops. `hang_over_ms` above 0: only speech is wanted, with so much after it and `pre_roll_ms` before.
+    `stream`: the number that its chunks carry."""
 
     codec: str
     rate: int = 8000
     interval_ms: int = 60
     pre_roll_ms: int = 0
     hang_over_ms: int = 0
+    stream: int = 0
 
 
 @dataclass(frozen=True, slots=True)

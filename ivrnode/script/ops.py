@@ -15,7 +15,7 @@ HEADER = struct.Struct("<IBI")
 
 # To the worker.
 BOOT = 1  # JSON
-AUDIO = 2  # raw
+AUDIO = 2  # id = stream, raw
 DIGIT = 3  # one character
 PLAYED = 4  # id = item, PLAYED_HEAD, error as UTF-8
 DRAINED = 5
@@ -37,7 +37,7 @@ READY = 64
 SAY = 65  # id = item, JSON {text, lang, voice, tag, background}
 PLAY = 66  # id = item, PLAY_HEAD, tag, audio
 ASK = 67  # id = request, JSON {what, key}
-STREAM = 68  # JSON {codec, rate, interval_ms, pre_roll_ms, hang_over_ms}
+STREAM = 68  # id = stream, JSON {codec, rate, interval_ms, pre_roll_ms, hang_over_ms}
 LISTEN = 69  # one byte: digits on or off
 LANG = 70  # two letters
 HANGUP = 71  # one byte: when drained

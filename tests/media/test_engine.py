@@ -330,11 +330,12 @@ def test_8_chunks_of_half_a_second_come_in_silence_and_across_gaps(desk: Desk) -
 
 def test_a_second_stream_ends_the_first_with_its_rest(desk: Desk) -> None:
     desk.call()
-    desk.command(Stream(1, "g711_ulaw", 8000, 100))
+    desk.command(Stream(1, "g711_ulaw", 8000, 100, stream=1))
     desk.run(0.16)
-    desk.command(Stream(1, "pcm16", 16000, 40))
+    desk.command(Stream(1, "pcm16", 16000, 40, stream=2))
     desk.run(0.2)
-    assert [len(event.audio) for event in desk.of(Audio)] == [800, 480] + [1280] * 5
+    chunks = [(event.stream, len(event.audio)) for event in desk.of(Audio)]
+    assert chunks == [(1, 800), (1, 480)] + [(2, 1280)] * 5
 
 
 def test_what_was_said_is_heard_byte_for_byte_where_codecs_match(desk: Desk) -> None:

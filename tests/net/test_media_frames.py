@@ -26,6 +26,8 @@ KINDS = (*typing.get_args(Command), *typing.get_args(Event), LoadReport)
 
 def any_of(kind: type[Any]) -> st.SearchStrategy[Any]:
     values = {field.name: FIELDS[str(field.type)] for field in dataclasses.fields(kind)}
+    if kind is Audio:
+        values["stream"] = st.integers(0, 2**32 - 1)
     if kind is Play:
         values["rate"] = st.integers(0, 2**32 - 1)
     return st.builds(kind, **values)

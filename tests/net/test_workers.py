@@ -147,7 +147,7 @@ async def test_a_script_that_does_not_read() -> None:
 async def test_audio_for_a_slow_script_is_dropped_and_counted() -> None:
     async with open_stage() as stage:
         script = await stage.play("call.stream(callback=lambda audio: call.mute())")
-        script.send(*[m.AudioHeard(b"x" * 160)] * 300)  # before it can have answered a single one
+        script.send(*[m.AudioHeard(b"x" * 160, 1)] * 300)  # before it can have answered a single one
         await script.until(lambda: len(script.all(m.Ask)) == 256)
         assert (await script.hang_up()).audio_dropped == 44
 

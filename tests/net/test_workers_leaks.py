@@ -76,7 +76,7 @@ ws.on("open", lambda: call.stream(callback=lambda audio: ws.send({"type": "x", "
         size = proportional if os.getuid() == 0 else resident
         sizes = []
         for _ in range(count // 100):
-            script.send(*[m.AudioHeard(b"\xff" * 480)] * 100)
+            script.send(*[m.AudioHeard(b"\xff" * 480, 1)] * 100)
             await script.idle()
             script.actions = script.actions[-1:]
             sizes.append(size(pid))

@@ -41,14 +41,15 @@ def test_an_invite_is_answered_and_the_ack_starts_the_sound(world: World, desk: 
 
 def test_the_caller_hangs_up(world: World, desk: Desk) -> None:
     session = world.call()
-    world.act(script.OpenSocket(1, "ws://192.0.2.7/", (), True, 10), script.Stream("g711_ulaw"))
+    world.act(script.OpenSocket(1, "ws://192.0.2.7/", (), True, 10), script.Stream("g711_ulaw", stream=3))
     session.hangup(world.now)
     world.exchange()
     assert len(desk.of_kind(media.Close)) == 1
     assert not [event for event in desk.told if isinstance(event, script.HungUp)]
-    world.tell(media.Audio(world.leg, b"last"))
+    assert desk.of_kind(media.Stream)[-1].stream == 3
+    world.tell(media.Audio(world.leg, b"last", 3))
     world.close()
-    assert desk.told[-2:] == [script.AudioHeard(b"last"), script.HungUp("caller", 5.0)]
+    assert desk.told[-2:] == [script.AudioHeard(b"last", 3), script.HungUp("caller", 5.0)]
     world.act(script.Wait(None, 0))
     assert desk.closed == [(1, 1001, "call ended")]
     world.core.socket_closed((world.name, 1), 1001, "call ended")

@@ -111,19 +111,30 @@ call.stream({"codec": "g711_ulaw", "interval": 0.5, "callback": heard})
 call.stream(callback=heard)
 call.stream(codec="pcm16", interval=0.02, callback=heard, rate=8000)
 """)
-    script.send(m.AudioHeard(b"\xff" * 320))
+    script.send(m.AudioHeard(b"\xff" * 320, 3))
     await script.idle()
     assert script.all(m.Stream) == [
-        m.Stream("g711_ulaw", 8000, 500),
-        m.Stream("g711_ulaw", 8000, 60),
-        m.Stream("pcm16", 8000, 20),
+        m.Stream("g711_ulaw", 8000, 500, stream=1),
+        m.Stream("g711_ulaw", 8000, 60, stream=2),
+        m.Stream("pcm16", 8000, 20, stream=3),
     ]
     assert script.lines == ["bytes 320"]
 
 
+async def test_a_chunk_of_a_stream_that_was_replaced_is_not_handed_to_the_next_one(stage: Stage) -> None:
+    script = await stage.play("""
+call.stream(interval=0.5, callback=lambda audio: print("old", len(audio)))
+call.dtmf(lambda key: call.stream(codec="pcm16", rate=8000, callback=lambda audio: print("new", len(audio))))
+""")
+    script.send(m.AudioHeard(b"o" * 4000, 1), m.DigitPressed("1"))  # more of the old one is on its way
+    script.send(m.AudioHeard(b"o" * 4000, 1), m.AudioHeard(b"o" * 77, 1), m.AudioHeard(b"n" * 960, 2))
+    await script.idle()
+    assert script.lines == ["old 4000", "new 960"]
+
+
 async def test_the_last_chunk_comes_after_the_stop(stage: Stage) -> None:
     script = await stage.play("call.stream(callback=lambda audio: print(len(audio))); call.stream(); call.stream()")
-    script.send(m.AudioHeard(b"x" * 77))
+    script.send(m.AudioHeard(b"x" * 77, 1))
     await script.idle()
     assert [stream.codec for stream in script.all(m.Stream)] == ["g711_ulaw", "", ""]
     assert script.lines == ["77"]

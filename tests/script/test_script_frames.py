@@ -90,7 +90,7 @@ def test_every_event_has_a_frame() -> None:
     events: list[m.Event] = [
         m.Boot("pass", "ivrnode.py", facts, {"a": [1]}, {"openai": "«openai»"}),
         m.Clock(12.5),
-        m.AudioHeard(b"\xff" * 480),
+        m.AudioHeard(b"\xff" * 480, 7),
         m.DigitPressed("5"),
         m.PlaybackDone(3, 20, True, "queue full"),
         m.QueueDrained(),
@@ -125,7 +125,12 @@ def test_every_event_has_a_frame() -> None:
         (ops.PLAY, 5, ops.PLAY_HEAD.pack(2, 16000, False, 2) + b"itxx", m.Play(5, "pcm16", 16000, b"xx", "it")),
         (ops.PLAY, 6, ops.PLAY_HEAD.pack(0, 8000, True, 0) + b"x", m.Play(6, "g711_ulaw", 8000, b"x", "", True)),
         (ops.ASK, 6, b'{"what":"mute","key":""}', m.Ask(6, "mute")),
-        (ops.STREAM, 0, b'{"codec":"","rate":8000,"interval_ms":60,"pre_roll_ms":0,"hang_over_ms":0}', m.Stream("")),
+        (
+            ops.STREAM,
+            7,
+            b'{"codec":"pcm16","rate":8000,"interval_ms":60,"pre_roll_ms":0,"hang_over_ms":0}',
+            m.Stream("pcm16", stream=7),
+        ),
         (ops.LISTEN, 0, b"\1", m.ListenDigits(True)),
         (ops.LANG, 0, b"de", m.SetLang("de")),
         (ops.HANGUP, 0, b"\0", m.Hangup(False)),

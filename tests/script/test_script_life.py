@@ -43,7 +43,7 @@ async def slow(digit):
 call.dtmf(slow)
 call.stream(callback=lambda audio: print(len(audio)))
 """)
-    script.send(m.DigitPressed("1"), m.AudioHeard(b"x"), m.AudioHeard(b"xx"))
+    script.send(m.DigitPressed("1"), m.AudioHeard(b"x", 1), m.AudioHeard(b"xx", 1))
     await script.idle()
     assert script.lines == ["1", "2"]
 

@@ -76,7 +76,7 @@ async def test_messages_cost_no_pages(stage: Stage) -> None:
 
 async def say(stage: Stage, call: str, count: int) -> None:
     for _ in range(count):
-        stage.workers.send(call, m.AudioHeard(b"\xff" * 480))
+        stage.workers.send(call, m.AudioHeard(b"\xff" * 480, 1))
         await stage.scripts[call].idle()
 
 

@@ -181,7 +181,7 @@ class Line:
         for start in range(0, len(sound), size):
             if not self.is_streaming or self.end:
                 return
-            self.tell(m.AudioHeard(sound[start : start + size]))
+            self.tell(m.AudioHeard(sound[start : start + size], self.streams[-1].stream))
             await asyncio.sleep(0.001)  # no script is faster than its queue
 
     # what the script wants

@@ -178,7 +178,7 @@ async def test_rule_3_offers_no_transfer_without_targets(pool: Workers) -> None:
 async def test_rule_4_streams_only_after_session_updated(pool: Workers) -> None:
     async with call(pool, settings={"interval": 0.1}) as line:
         await ready(line)
-        assert line.got("session.updated") and line.streams == [m.Stream("g711_ulaw", 8000, 100)]
+        assert line.got("session.updated") and line.streams == [m.Stream("g711_ulaw", 8000, 100, stream=1)]
         await line.speak(300, 0)
         await line.until(lambda: len(line.sent("input_audio_buffer.append")) == 3)
         chunks = [base64.b64decode(event["audio"]) for event in line.sent("input_audio_buffer.append")]

@@ -106,7 +106,7 @@ async def test_the_seeds_demo_works_against_the_beta_shape(pool: Workers) -> Non
         async with pool.call(source, {"url": server.url}, lang="de", judge=Judge("beta")) as line:
             await line.until(lambda: line.is_streaming)
             assert line.said == ["Bitte sprechen Sie."]
-            assert line.streams == [m.Stream("g711_ulaw", 8000, 500)]
+            assert line.streams == [m.Stream("g711_ulaw", 8000, 500, stream=1)]
             await line.speak(1000, 1000)
             await line.until(lambda: line.got("response.done"))
             await line.until(lambda: len(line.played) == len(line.got("response.audio.delta")))

@@ -21,7 +21,7 @@ Message = Command | Event | LoadReport
 
 PIECE = 32_000  # bytes of audio in one Play: a second or less, so that no conversion holds up a turn of the wheel
 _LENGTH = struct.Struct("!I")
-_AUDIO = struct.Struct("!IBq")
+_AUDIO = struct.Struct("!IBqI")
 _RECORDED = struct.Struct("!IBqI?")
 _PLAY = struct.Struct("!IBqqI??BH")
 _AUDIO_KIND, _RECORDED_KIND, _PLAY_KIND = 0, 1, 2
@@ -41,7 +41,8 @@ def encode(message: Message) -> bytes:
     """Raises ValueError when a field does not fit: an int of more than 64 bits, a lone surrogate."""
     try:
         if isinstance(message, Audio):
-            return _AUDIO.pack(9 + len(message.audio), _AUDIO_KIND, message.leg) + message.audio
+            size = _AUDIO.size - 4 + len(message.audio)
+            return _AUDIO.pack(size, _AUDIO_KIND, message.leg, message.stream) + message.audio
         if isinstance(message, Play):
             return b"".join(map(_encode_play, _pieces(message)))
         if isinstance(message, Recorded):
@@ -117,7 +118,8 @@ def _rare(kind: type[Any], frame: bytes) -> Any:
 
 
 def _audio(frame: bytes) -> Message:
-    return Audio(_AUDIO.unpack_from(frame)[2], frame[_AUDIO.size :])
+    _, _, leg, stream = _AUDIO.unpack_from(frame)
+    return Audio(leg, frame[_AUDIO.size :], stream)
 
 
 def _recorded(frame: bytes) -> Message:

@@ -35,6 +35,7 @@ class Call(Connecting, Outreach):
         self._items = 0
         self._playbacks: dict[int, Playback] = {}
         self._on_audio: Handler | None = None
+        self._stream = 0  # the number of the last one
         self._keys = Keys(runtime, self.mute)
         self._recordings = Recordings(runtime, services)
         self._withheld_ms = 0
@@ -148,7 +149,8 @@ class Call(Connecting, Outreach):
         rate: int | None = None,
         vad: object = False,
     ) -> None:
-        """Without arguments: stop. The last callback stays for the chunk that is still to come."""
+        """Without arguments: stop. The last callback stays for the chunk that is still to come. What is on its way of a
+        stream that another one has replaced is dropped: it is of another codec, or another size."""
         if codec is None and callback is None:
             self._put_stream("", 8000, 60, 0, 0)
             return
@@ -162,12 +164,14 @@ class Call(Connecting, Outreach):
         if callback is None:
             raise TypeError("callback is missing: stream needs a function that takes the audio")
         self._on_audio = adapt(callback, 1)
+        self._stream += 1
         self._put_stream(codec, rate, interval_ms, pre_roll_ms, hang_over_ms)
 
     def _put_stream(self, codec: str, rate: int, interval_ms: int, pre_roll_ms: int, hang_over_ms: int) -> None:
         if not self._runtime.is_over:
             self._runtime.link.put_json(
                 ops.STREAM,
+                self._stream,
                 codec=codec,
                 rate=rate,
                 interval_ms=interval_ms,
@@ -239,8 +243,8 @@ class Call(Connecting, Outreach):
 
     # What happened.
 
-    def _audio_heard(self, audio: bytes) -> None:
-        if self._on_audio is not None:
+    def _audio_heard(self, stream: int, audio: bytes) -> None:
+        if stream == self._stream and self._on_audio is not None:
             self._runtime.run(self._on_audio, audio)
 
     def _digit_pressed(self, digit: str) -> None:

@@ -117,8 +117,8 @@ class Worker:
     def _clock(self, number: int, payload: bytes) -> None:
         self._loop.set_clock(*ops.CLOCK_BODY.unpack(payload))
 
-    def _audio(self, number: int, payload: bytes) -> None:
-        self._call._audio_heard(payload)
+    def _audio(self, stream: int, payload: bytes) -> None:
+        self._call._audio_heard(stream, payload)
 
     def _digit(self, number: int, payload: bytes) -> None:
         self._call._digit_pressed(payload.decode())
