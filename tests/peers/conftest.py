@@ -76,14 +76,15 @@ def _sipp(lab: Lab, tmp_path: Path) -> Callable[..., Sipp]:
 
 
 @pytest.fixture(name="node")
-def _node(lab: Lab, tmp_path: Path) -> Iterator[Callable[[dict[str, str]], Node]]:
-    """Start `ivrnode serve`: `node({"700": ECHO})`. At the end it must go in order and without a traceback."""
+def _node(lab: Lab, tmp_path: Path) -> Iterator[Callable[..., Node]]:
+    """Start `ivrnode serve`: `node({"700": ECHO}, keys={"700": "rec = true"})`. At the end it must go in order and
+    without a traceback."""
     if reason := node.reason_to_skip():
         pytest.skip(reason)
     started: list[Node] = []
 
-    def start(scripts: dict[str, str]) -> Node:
-        started.append(Node(lab, tmp_path / f"node-{len(started)}", scripts))
+    def start(scripts: dict[str, str], **more: dict[str, str]) -> Node:
+        started.append(Node(lab, tmp_path / f"node-{len(started)}", scripts, **more))
         return started[-1]
 
     yield start

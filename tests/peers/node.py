@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from peers.child import Child
 from peers.lab import Lab
@@ -22,6 +23,9 @@ call.stream(codec="g711_ulaw", interval=0.06, callback=heard)
 """
 KEYS = """\
 call.dtmf(lambda digit: console.log("key " + digit))
+"""
+TRANSFER = """\
+await call.transfer("701")
 """
 GOODBYE = """\
 call.hangup()
@@ -56,16 +60,19 @@ def reason_to_skip() -> str:
 
 
 class Node:
-    """Listens when the constructor returns. `scripts`: extension -> the text of its ivrnode.py."""
+    """Listens when the constructor returns. `scripts`: extension -> the text of its ivrnode.py. `keys`: extension ->
+    lines of its section in tenant.toml."""
 
-    def __init__(self, lab: Lab, folder: Path, scripts: Mapping[str, str]) -> None:
+    def __init__(
+        self, lab: Lab, folder: Path, scripts: Mapping[str, str], keys: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.port = lab.free_port()
         self.host = lab.address
         self.address = f"{self.host}:{self.port}"
         tenant = folder / "tenants" / "localhost"
         tenant.mkdir(parents=True)
         (folder / "ivrnode.toml").write_text(_CONFIG.format(address=self.host, port=self.port))
-        nodes = "".join(f"\n[nodes.{extension}]\n" for extension in scripts)
+        nodes = "".join(f"\n[nodes.{extension}]\n{keys.get(extension, '')}\n" for extension in scripts)
         (tenant / "tenant.toml").write_text(_TENANT.format(password=PASSWORD) + nodes)
         for extension, source in scripts.items():
             place = tenant / "nodes" / extension

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from peers.lab import Lab
-from peers.node import ECHO, KEYS, PASSWORD, Node
+from peers.node import ECHO, GOODBYE, KEYS, PASSWORD, TRANSFER, Node
 from peers.sipp import Outcome, Sipp
 
 StartSipp = Callable[..., Sipp]
-StartNode = Callable[[dict[str, str]], Node]
+StartNode = Callable[..., Node]
 
 
 def assert_all_good(outcome: Outcome, calls: int) -> None:
@@ -50,6 +50,14 @@ def test_a_caller_who_presses_keys(node: StartNode, sipp: StartSipp) -> None:
     house.wait_for("key #$")
     assert_all_good(calling.outcome(), 1)
     assert house.child.text.count(": key ") == 2
+
+
+def test_a_caller_who_refuses_refer_is_joined_with_the_other_node(node: StartNode, sipp: StartSipp) -> None:
+    house = node({"700": TRANSFER, "701": GOODBYE}, keys={"700": 'transfer_method = "refer"'})
+    calling = sipp("uac_refuses_refer", house.address, user="700", arguments=["-recv_timeout", "10000"])
+    assert_all_good(calling.outcome(), 1)
+    house.wait_for("transfer to 701: REFER was refused: 405 Method Not Allowed; bridged instead")
+    house.wait_for("answered caller for 701")
 
 
 @pytest.mark.parametrize(("password", "successful"), [(PASSWORD, 1), ("wrong", 0)])
