@@ -28,10 +28,13 @@ Address = tuple[str, int]
 
 
 class Flows:
-    """All SIP sockets of a process. `on_message` gets each datagram or framed message, `on_closed` each dead stream."""
+    """All SIP sockets of a process. `on_message` gets each datagram or framed message, `on_closed` each dead stream,
+    `on_refused` a flow of our own over UDP (`connect`) where nobody listens, as ICMP tells."""
 
-    def __init__(self, on_message: Received, on_closed: FlowClosed, log: Log) -> None:
-        self.on_message, self.on_closed, self.log = on_message, on_closed, log
+    def __init__(
+        self, on_message: Received, on_closed: FlowClosed, log: Log, on_refused: FlowClosed = lambda flow: None
+    ) -> None:
+        self.on_message, self.on_closed, self.on_refused, self.log = on_message, on_closed, on_refused, log
         self.sources: Counter[str] = Counter()
         self.streams: dict[int, StreamConnection] = {}
         self._ids = itertools.count(1)
@@ -47,8 +50,7 @@ class Flows:
         loop = asyncio.get_running_loop()
         try:
             if transport == "udp":
-                endpoint = await self._open_datagrams(local=(host, port))
-                return endpoint.local
+                return (await self._open_datagrams(local=(host, port))).local
             server = await loop.create_server(lambda: StreamConnection(self, next(self._ids)), host, port)
         except OSError as error:
             raise ConfigError(
@@ -63,16 +65,17 @@ class Flows:
         return bound
 
     async def connect(self, transport: str, host: str, port: int) -> Flow:
-        """A flow of our own to host:port, by `udp` (a socket of its own) or `tcp`. Raises OSError."""
+        """A flow of our own to host:port, by `udp` (a socket of its own) or `tcp`. Raises OSError.
+
+        The UDP socket is connected: only so the system tells when the other side refuses, and nobody else is heard.
+        """
         if transport not in ("udp", "tcp"):
             raise OSError(f"no transport {transport} here: udp or tcp")
         loop = asyncio.get_running_loop()
         if transport == "udp":
             infos = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
             remote: Address = infos[0][4][:2]  # type: ignore[assignment]
-            wildcard = "::" if ":" in remote[0] else "0.0.0.0"
-            endpoint = await self._open_datagrams(local=(wildcard, 0))
-            return endpoint.flow(remote)
+            return (await self._open_datagrams(remote=remote)).flow(remote)
         _, stream = await loop.create_connection(lambda: StreamConnection(self, next(self._ids)), host, port)
         return stream.flow
 
@@ -93,10 +96,12 @@ class Flows:
         for endpoint in self._datagrams.values():
             endpoint.close()
 
-    async def _open_datagrams(self, local: Address) -> DatagramSocket:
+    async def _open_datagrams(self, local: Address | None = None, remote: Address | None = None) -> DatagramSocket:
         loop = asyncio.get_running_loop()
         identity = next(self._ids)
-        _, endpoint = await loop.create_datagram_endpoint(lambda: DatagramSocket(self, identity), local_addr=local)
+        _, endpoint = await loop.create_datagram_endpoint(
+            lambda: DatagramSocket(self, identity, remote), local_addr=local, remote_addr=remote
+        )
         self._datagrams[identity] = endpoint
         return endpoint
 
@@ -108,10 +113,10 @@ class Flows:
 
 
 class DatagramSocket(asyncio.DatagramProtocol):
-    """One UDP socket; its flows differ by their remote address only."""
+    """One UDP socket; its flows differ by their remote address only. `remote`: what it is connected to, if it is."""
 
-    def __init__(self, flows: Flows, identity: int) -> None:
-        self._flows, self._identity = flows, identity
+    def __init__(self, flows: Flows, identity: int, remote: Address | None) -> None:
+        self._flows, self._identity, self._remote = flows, identity, remote
         self._transport: asyncio.DatagramTransport | None = None
         self.local: Address = ("", 0)
 
@@ -130,10 +135,12 @@ class DatagramSocket(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         self._flows.log.write("SIP", 6, f"UDP: {exc}")
+        if isinstance(exc, ConnectionRefusedError) and self._remote is not None:
+            self._flows.on_refused(self.flow(self._remote))
 
     def send(self, data: bytes, remote: Address) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.sendto(data, remote)
+            self._transport.sendto(data, None if self._remote else remote)
 
     def close(self) -> None:
         if self._transport is not None:

@@ -71,7 +71,7 @@ class Phone:
         self._log, self._on_sound, self._user, self._answers = log, on_sound, user, answers
         self._capabilities = Capabilities(codecs=codecs)
         self._addresses = LocalAddresses()
-        self._flows = Flows(self._sip_received, self._flow_closed, log)
+        self._flows = Flows(self._sip_received, self._flow_closed, log, self._flow_refused)
         self._media = InLoopMedia(self._media_told)
         self._agent = UserAgent(random.SystemRandom(), self._sent_by, user)
         self._credentials: Credentials | None = None
@@ -187,6 +187,13 @@ class Phone:
 
     def _flow_closed(self, flow: Flow) -> None:
         self._agent.flow_closed(flow, time.monotonic())
+        self._drain()
+
+    def _flow_refused(self, flow: Flow) -> None:
+        refused = PhoneError(503, f"connection refused: nobody listens at {flow}")
+        _fail(self._answered, refused)
+        _fail(self._registered, refused)
+        self._agent.flow_refused(flow, time.monotonic())
         self._drain()
 
     def _drain(self) -> None:

@@ -89,6 +89,11 @@ class TransactionLayer:
         for transaction in list(self._of_stream.get(flow.id, ())):
             transaction.flow_closed(now)
 
+    def flow_refused(self, flow: Flow, now: float) -> None:
+        """The far end of a datagram flow does not listen: end our requests to it."""
+        for transaction in [client for client in self._clients.values() if client.flow == flow]:
+            transaction.flow_closed(now)
+
     # What goes out.
 
     def send_request(

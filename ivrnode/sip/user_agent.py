@@ -93,6 +93,11 @@ class UserAgent:
         for session in list(self._sessions_of_stream.get(flow.id, ())):
             session.flow_closed()
 
+    def flow_refused(self, flow: Flow, now: float) -> None:
+        """Nobody listens at the far end of a datagram flow: whoever waits for an answer over it hears 503 at once
+        (RFC 3261 s18.4). Sessions and registrations live on: the far end may be back before they need it."""
+        self.layer.flow_refused(flow, now)
+
     def tick(self, now: float) -> None:
         """Fire what is due."""
         self.layer.deadlines.fire(now)

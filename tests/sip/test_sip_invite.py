@@ -566,3 +566,17 @@ def test_no_2xx_is_accepted_twice_however_often_it_comes() -> None:
     pair.network.drain()
     assert len(pair.alice.of(Accepted)) == 1 and len(pair.alice.messages("ACK")) == 4
     assert isinstance(parse_message(answer), Response)
+
+
+def test_a_refused_datagram_flow_ends_what_waits_on_it_alone() -> None:
+    network = Network()
+    alice, bob, carol = network.add("192.0.2.1"), network.add("192.0.2.2"), network.add("192.0.2.3")
+    network.drops = lambda message: True
+    alice.call(bob)
+    other = alice.call(carol)
+    alice.agent.flow_refused(alice.flow_to(bob), network.now)
+    network.drain()
+    assert [event.status for event in alice.of(Rejected)] == [503]
+    network.run(40)
+    assert len(alice.sent_at("INVITE")) == 1 + 7, "the refused one is not repeated, the other is"
+    assert alice.of(Rejected)[-1].session is other
