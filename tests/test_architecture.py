@@ -20,15 +20,16 @@ ROOMS: dict[str, set[str]] = {
     "rtp": set(),
     "audio": set(),
     "media": {"rtp", "audio"},
-    "script": set(),
+    "script": {"walls"},
     "tenancy": {"log"},
     "pbx": {"sip", "sdp", "media", "script", "tenancy", "log"},
-    "net": {"sip", "sdp", "rtp", "audio", "media", "script", "tenancy", "pbx", "log", "config"},
+    "net": {"sip", "sdp", "rtp", "audio", "media", "script", "tenancy", "pbx", "walls", "log", "config"},
     "sim": {"sip", "sdp", "rtp", "audio", "media", "script", "tenancy", "pbx", "net", "realtime", "log"},
     "realtime": {"audio"},
     "testing": {"sim"},
     "demo": {"net", "audio", "realtime", "log"},
     "commands": {"net", "audio", "script", "tenancy", "realtime", "demo", "sim", "log", "config", "cli"},
+    "walls": set(),
     "config": {"log", "script", "tenancy"},
     "cli": {"config"},
     "log": set(),
@@ -155,6 +156,19 @@ def test_the_guest_knows_nothing_of_the_core() -> None:
         for file in FILES
         if matches(file, ["script/guest/*"])
         for module in imports(file)
-        if module.startswith("ivrnode.") and not module.startswith(("ivrnode.script.", "ivrnode.errors."))
+        if module.startswith("ivrnode.")
+        and not module.startswith(("ivrnode.script.", "ivrnode.walls", "ivrnode.errors."))
     ]
     assert not wrong, "the other side of the border"
+
+
+def test_walls_are_put_on_in_child_processes() -> None:
+    inside = ["script/guest/*", "net/*/worker.py", "walls/*"]
+    wrong = [
+        f"{name(file)}: {module}"
+        for file in FILES
+        if not matches(file, inside)
+        for module in imports(file)
+        if module.startswith("ivrnode.walls")
+    ]
+    assert not wrong, "a wall stands for good: the core itself must not put one on"

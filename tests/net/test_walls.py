@@ -20,13 +20,14 @@ from ivrnode.script.guest import probe as guest_probe
 # seccomp(2) and PR_SET_SECCOMP do as if the kernel had been built without them; all children inherit that.
 HIDE = """
 import errno, struct, sys
-from ivrnode.script.guest import kernel, seccomp
-from ivrnode.script.guest.seccomp import _ALLOW, _ERRNO, _LOAD, _JUMP_EQUAL, _NUMBER, _answer, _case, _low
+from ivrnode.walls import kernel, seccomp
+from ivrnode.walls.seccomp import _ALLOW, _ERRNO, _LOAD, _JUMP_EQUAL, _NUMBER, _answer, _low
 import platform
 column, _ = seccomp.ARCHITECTURES[platform.machine()]
-hide, prctl, no = seccomp.SECCOMP[column], (157, 167)[column], _answer(_ERRNO | errno.ENOSYS)
-program = [(_LOAD, 0, 0, _NUMBER), *_case(hide, [no])]
-program += [*_case(prctl, [_low(0), *_case(22, [no]), _answer(_ALLOW)]), _answer(_ALLOW)]
+no = _answer(_ERRNO | errno.ENOSYS)
+def case(number, block): return [(_JUMP_EQUAL, 0, len(block), number), *block]
+program = [(_LOAD, 0, 0, _NUMBER), *case(seccomp._number("seccomp"), [no])]
+program += [*case((157, 167)[column], [_low(0), *case(22, [no]), _answer(_ALLOW)]), _answer(_ALLOW)]
 kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 seccomp.install(b"".join(struct.pack("<HBBI", *one) for one in program))
 from ivrnode.cli import main

@@ -66,7 +66,7 @@ async def run_all(canary_file: str) -> dict[str, str]:
 if __name__ == "__main__":
     if "--without-landlock" in sys.argv:
         ivrnode.net.scripts.zygote._BOOTSTRAP = ivrnode.net.scripts.zygote._BOOTSTRAP.replace(
-            "main()", "import ivrnode.script.guest.landlock as l; l.restrict = lambda: None; main()"
+            "main()", "import ivrnode.walls.landlock as l; l.restrict = lambda: None; main()"
         )
     results = asyncio.run(run_all(sys.argv[1]))
     print(json.dumps({"uid": os.getuid(), "results": results}))

@@ -41,7 +41,8 @@ with_landlock = pytest.mark.skipif(not probe().landlock, reason="this kernel has
 
 def change_zygote(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     """Another zygote, whose workers lock themselves down in another way."""
-    text = f"from ivrnode.script.guest import kernel, landlock, lockdown, seccomp\n{change}\nmain()"
+    rooms = "from ivrnode.script.guest import lockdown\nfrom ivrnode.walls import kernel, landlock, seccomp"
+    text = f"{rooms}\n{change}\nmain()"
     bootstrap = net_zygote._BOOTSTRAP.replace("; main()", f"\n{text}")
     monkeypatch.setattr(net_zygote, "_BOOTSTRAP", bootstrap)
 
@@ -84,7 +85,7 @@ async def say(stage: Stage, call: str, count: int) -> None:
 async def test_landlock_without_a_descriptor_ends_the_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    change_zygote(monkeypatch, "r = landlock.restrict\nlandlock.restrict = lambda: (lockdown._limit('NOFILE', 0), r())")
+    change_zygote(monkeypatch, "r = landlock.restrict\nlandlock.restrict = lambda: (lockdown.limit('NOFILE', 0), r())")
     async with open_stage(pool=0) as stage:
         script = stage.run("print('ESCAPED')")
         end = await script.ended()

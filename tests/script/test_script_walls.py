@@ -16,17 +16,21 @@ from ivrnode.net.scripts import workers as net_workers
 from ivrnode.net.scripts import zygote as net_zygote
 from ivrnode.net.scripts.walls import Walls, probe
 from ivrnode.script import messages as m
-from ivrnode.script.guest import seccomp
+from ivrnode.script.guest.lockdown import RULES
+from ivrnode.walls import seccomp
+from ivrnode.walls.calls import NUMBERS
 from script.stage import open_stage
 
 LAST_CALL = 480
+CHECKED = ("read", "write", "mmap", "mprotect", "madvise")
 # uretprobe and uprobe of x86-64: newer kernels let them past every filter, and refuse them outside their trampolines.
 KERNELS_OWN = {335, 336} if platform.machine() == "x86_64" else set()
 _TRY_EACH = """
 import json, os, sys
 sys.path.append(sys.argv[1])
-from ivrnode.script.guest import kernel, seccomp
-code, found = seccomp.assemble(), {}
+from ivrnode.script.guest.lockdown import RULES
+from ivrnode.walls import kernel, seccomp
+code, found = seccomp.assemble(RULES), {}
 for number in range(int(sys.argv[2])):
     pid = os.fork()
     if pid == 0:
@@ -51,40 +55,36 @@ def test_every_system_call_that_is_not_in_the_table_kills() -> None:
         capture_output=True, check=True,
     )  # fmt: skip
     found = {int(number): result for number, result in json.loads(done.stdout).items()}
-    allowed = {numbers[column] for numbers in seccomp.PLAIN.values()}
-    refused = {numbers[column] for numbers in seccomp.REFUSED.values()}
-    checked = {call[column] for call in (seccomp.READ, seccomp.WRITE, seccomp.MMAP, seccomp.MPROTECT, seccomp.MADVISE)}
+    allowed = {NUMBERS[name][column] for name in seccomp.PLAIN}
+    refused = {NUMBERS[name][column] for name in seccomp.REFUSED}
+    checked = {NUMBERS[name][column] for name in CHECKED}
     killed = {number for number, result in found.items() if result == -signal.SIGSYS}
     assert killed | KERNELS_OWN == set(range(LAST_CALL)) - allowed - refused - checked
     assert all(found[number] != 0 for number in KERNELS_OWN)
     assert {number for number in refused if number and found[number] != 1} == set()  # EPERM
-    assert [found[call[column]] for call in (seccomp.READ, seccomp.WRITE)] == [9, 9]  # EBADF
-    assert [found[call[column]] for call in (seccomp.MADVISE,)] == [1]
+    assert [found[NUMBERS[name][column]] for name in ("read", "write")] == [9, 9]  # EBADF
+    assert found[NUMBERS["madvise"][column]] == 1
 
 
 @pytest.mark.parametrize("machine", list(seccomp.ARCHITECTURES))
 def test_the_filter_of_each_machine_answers_by_its_own_numbers(machine: str) -> None:
     """The filter as the kernel would run it, by hand: the only run that aarch64 gets on another machine."""
     column, architecture = seccomp.ARCHITECTURES[machine]
-    program = seccomp.program(machine)
-    for name, numbers in seccomp.PLAIN.items():
-        if numbers[column] is not None:
-            assert _run(program, architecture, numbers[column]) == "allow", name
-    for name, numbers in seccomp.REFUSED.items():
-        if numbers[column] is not None:
-            assert _run(program, architecture, numbers[column]) == "errno 1", name
-    named = {n[column] for table in (seccomp.PLAIN, seccomp.REFUSED) for n in table.values()}
-    named |= {c[column] for c in (seccomp.READ, seccomp.WRITE, seccomp.MMAP, seccomp.MPROTECT, seccomp.MADVISE)}
+    program = seccomp.program(RULES, machine)
+    for names, answer in ((seccomp.PLAIN, "allow"), (seccomp.REFUSED, "errno 1")):
+        for name in names:
+            if (number := NUMBERS[name][column]) is not None:
+                assert _run(program, architecture, number) == answer, name
+    named = {NUMBERS[name][column] for name in (*seccomp.PLAIN, *seccomp.REFUSED, *CHECKED)}
     for number in set(range(1024)) - named:
         assert _run(program, architecture, number) == "kill"
-    assert _run(program, architecture ^ 1, seccomp.READ[column], 3) == "kill"
-    read, mmap = seccomp.READ[column], seccomp.MMAP[column]
+    assert _run(program, architecture ^ 1, NUMBERS["read"][column], 3) == "kill"
+    read, mmap, mprotect, madvise = (NUMBERS[name][column] for name in ("read", "mmap", "mprotect", "madvise"))
     assert [_run(program, architecture, read, fd) for fd in (3, 0, 1 << 32 | 3)] == ["allow", "errno 9", "allow"]
     assert _run(program, architecture, mmap, 0, 4096, 3, 0x22) == "allow"
     assert _run(program, architecture, mmap, 0, 4096, 0, 0x24022) == "allow"
     for protection, flags in ((7, 0x22), (5, 0x22), (3, 0x21), (3, 2), (3, 0x20), (3, 0x122), (3 | 1 << 33, 0x22)):
         assert _run(program, architecture, mmap, 0, 4096, protection, flags) == "errno 1"
-    mprotect, madvise = seccomp.MPROTECT[column], seccomp.MADVISE[column]
     assert [_run(program, architecture, mprotect, 0, 0, p) for p in (0, 3, 4, 0x1000003)] == [
         "allow", "allow", "errno 1", "errno 1",
     ]  # fmt: skip
@@ -93,7 +93,7 @@ def test_the_filter_of_each_machine_answers_by_its_own_numbers(machine: str) -> 
 
 def test_jumps_fit_and_every_path_returns() -> None:
     for machine in seccomp.ARCHITECTURES:
-        program = seccomp.program(machine)
+        program = seccomp.program(RULES, machine)
         for at, (code, if_true, if_false, _) in enumerate(program):
             if code & 7 == 5:
                 assert at + 1 + max(if_true, if_false) < len(program)
@@ -159,7 +159,8 @@ SILENT = "seccomp.install = lambda code: 0; seccomp.unused"
 @pytest.mark.parametrize("broken", ["seccomp.install", "landlock.restrict", "lockdown.set_limits", SILENT])
 async def test_a_worker_whose_lock_down_fails_is_never_ready(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     """Also when a step silently does nothing: the self-check finds a filter that is not on."""
-    change = f"from ivrnode.script.guest import landlock, lockdown, seccomp; {broken} = None; main()"
+    rooms = "from ivrnode.script.guest import lockdown; from ivrnode.walls import landlock, seccomp"
+    change = f"{rooms}; {broken} = None; main()"
     monkeypatch.setattr(net_zygote, "_BOOTSTRAP", net_zygote._BOOTSTRAP.replace("main()", change))
     async with open_stage(pool=0) as stage:
         script = stage.run("print('ESCAPED')")

@@ -11,23 +11,18 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
-import resource
 import signal
 from typing import Any
 
-from ivrnode.script.guest import kernel, landlock, seccomp
+from ivrnode.walls import kernel, landlock, seccomp, steps
+from ivrnode.walls.steps import LockdownError, limit
 
 FD = 3
-_CLOSE_RANGE = 436
+RULES = seccomp.computing(read=seccomp.on_descriptors([FD]), write=seccomp.on_descriptors([FD]))
 _STACK = 8 * 1024 * 1024
 # SCHED_IDLE and nice 19 starve other tenants' scripts too; +5 keeps media first and the rest fair.
 _NICE = 5
-
-
-class LockdownError(Exception):
-    """The walls are not up: no script may run here."""
 
 
 def keep_only(fd: int) -> None:
@@ -37,10 +32,7 @@ def keep_only(fd: int) -> None:
     for closed in (0, 1, 2):
         with contextlib.suppress(OSError):  # it was not open
             os.close(closed)
-    try:
-        kernel.syscall(_CLOSE_RANGE, FD + 1, 0xFFFFFFFF, 0)
-    except OSError:
-        os.closerange(FD + 1, 65536)  # before Linux 5.9
+    steps.close_from(FD + 1)
 
 
 def lock_down(zygote: int, limits: dict[str, Any], size: tuple[int, int], uid: int, code: bytes) -> None:
@@ -48,29 +40,27 @@ def lock_down(zygote: int, limits: dict[str, Any], size: tuple[int, int], uid: i
     is the filter."""
     set_limits(limits, size)
     for name in ("NPROC", "MEMLOCK", "MSGQUEUE"):
-        _limit(name, 0)
+        limit(name, 0)
     os.nice(_NICE)
     if uid:
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
+        steps.become(uid)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     die_with(zygote)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     landlock.restrict()
-    _limit("NOFILE", FD + 1)
+    limit("NOFILE", FD + 1)
     seccomp.install(code)
     check()
 
 
 def set_limits(limits: dict[str, Any], size: tuple[int, int]) -> None:
     """Step 2, what every Unix has; the only one that unsafe mode keeps."""
-    _limit("DATA", size[0] + limits["memory"])
-    _limit("AS", size[1] + limits["address_space"])
-    _limit("CPU", limits["cpu_call_seconds"], margin=1)  # SIGXCPU first: it tells itself apart from any other kill
-    _limit("STACK", _STACK)
-    _limit("FSIZE", 0)
-    _limit("CORE", 0)
+    limit("DATA", size[0] + limits["memory"])
+    limit("AS", size[1] + limits["address_space"])
+    limit("CPU", limits["cpu_call_seconds"], margin=1)  # SIGXCPU first: it tells itself apart from any other kill
+    limit("STACK", _STACK)
+    limit("FSIZE", 0)
+    limit("CORE", 0)
 
 
 def die_with(zygote: int) -> None:
@@ -87,16 +77,4 @@ def check() -> None:
         pass
     else:
         raise LockdownError("the filter is not on: stat works")
-    try:
-        mmap.mmap(-1, mmap.PAGESIZE)
-    except PermissionError:
-        return
-    raise LockdownError("the filter is not on: shared memory works")
-
-
-def _limit(name: str, value: int, margin: int = 0) -> None:
-    """Not above what is allowed already. `margin`: how far the hard limit lies above the soft one."""
-    kind = getattr(resource, "RLIMIT_" + name)
-    hard = resource.getrlimit(kind)[1]
-    wanted = value + margin if hard == resource.RLIM_INFINITY else min(value + margin, hard)
-    resource.setrlimit(kind, (min(value, wanted), wanted))
+    steps.check_filter()

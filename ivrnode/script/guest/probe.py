@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ivrnode.script.guest import kernel, landlock, lockdown, seccomp
+from ivrnode.script.guest import lockdown
+from ivrnode.walls import kernel, landlock, seccomp, steps
 
 _ANY_UID = 65534
 _CGROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
@@ -30,7 +31,7 @@ def _works(step: Callable[[], None]) -> bool:
 def _filter() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    seccomp.install(seccomp.assemble())
+    seccomp.install(seccomp.assemble(lockdown.RULES))
     lockdown.check()
 
 
@@ -40,9 +41,7 @@ def _landlock() -> None:
 
 
 def _uid() -> None:
-    os.setgroups([])
-    os.setresgid(_ANY_UID, _ANY_UID, _ANY_UID)
-    os.setresuid(_ANY_UID, _ANY_UID, _ANY_UID)
+    steps.become(_ANY_UID)
 
 
 def _pidfd() -> None:

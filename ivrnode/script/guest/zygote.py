@@ -21,10 +21,11 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ivrnode.script.guest import imports, lockdown, seccomp
+from ivrnode.script.guest import imports, lockdown
 from ivrnode.script.guest.link import DeadEnd, Link
 from ivrnode.script.guest.runtime import describe
 from ivrnode.script.guest.worker import Worker, compile_script, refuse
+from ivrnode.walls import seccomp
 
 _MAX_REQUEST = 4096
 _LESSONS = 40
@@ -39,7 +40,7 @@ class Zygote:
         self._poll.register(control, select.POLLIN)
         self._workers: dict[int, tuple[int, int]] = {}  # pidfd: pid, serial
         self._size = _size()
-        self._filter = seccomp.assemble() if seccomp.is_supported() else b""
+        self._filter = seccomp.assemble(lockdown.RULES) if seccomp.is_supported() else b""
 
     def serve(self) -> None:
         """Until the core is gone."""

@@ -1,4 +1,5 @@
-"""Landlock: every file and network right handled, none granted. A second lock on the door that seccomp holds.
+"""Landlock: every file and network right handled, none granted but to read in the folders named. A second lock on the
+door that seccomp holds.
 
 linux/landlock.h, landlock(7). The system calls have the same numbers on every architecture.
 """
@@ -7,10 +8,12 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterable
+from pathlib import Path
 
-from ivrnode.script.guest import kernel
+from ivrnode.walls import kernel
 
-_CREATE_RULESET, _RESTRICT_SELF = 444, 446
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _CREATE_RULESET_VERSION = 1
 
 # File rights known since ABI 1, 2 (refer), 3 (truncate), 5 (ioctl on devices); from 4 on TCP bind and connect; from 6
@@ -18,6 +21,8 @@ _CREATE_RULESET_VERSION = 1
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 _TCP_RIGHTS = 0b11
 _SCOPES = 0b11
+_PATH_BENEATH = 1
+_READ_FILE = 1 << 2
 
 
 def abi() -> int:
@@ -28,8 +33,9 @@ def abi() -> int:
         return 0
 
 
-def restrict() -> None:
-    """Take every right that Landlock knows from this process. Without Landlock nothing happens. Raises OSError."""
+def restrict(readable: Iterable[Path] = ()) -> None:
+    """Take every right that Landlock knows from this process, but for reading files in the folders `readable`. Without
+    Landlock nothing happens. Raises OSError."""
     version = abi()
     if not version:
         return
@@ -38,6 +44,16 @@ def restrict() -> None:
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     ruleset = kernel.syscall(_CREATE_RULESET, attributes[:size], size, 0)
     try:
+        for folder in readable:
+            _grant(ruleset, folder)
         kernel.syscall(_RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)
+
+
+def _grant(ruleset: int, folder: Path) -> None:
+    descriptor = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+    try:
+        kernel.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", _READ_FILE, descriptor), 0)
+    finally:
+        os.close(descriptor)
