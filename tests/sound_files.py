@@ -1,8 +1,10 @@
-"""Files of sound in every kind that a prompt may have, made for tests."""
+"""Files of sound in every kind that a prompt may have, made for tests; and what is in a recording."""
 
 from __future__ import annotations
 
 import io
+import wave
+from pathlib import Path
 
 import av
 
@@ -33,3 +35,14 @@ def sound_file(kind: str, pcm: bytes, rate: int) -> bytes:
         for packet in stream.encode(None):
             container.mux(packet)
     return buffer.getvalue()
+
+
+def sides(path: Path) -> tuple[bytes, bytes]:
+    """Of a recording: what the caller said, what he heard. pcm16 at 8000 Hz."""
+    with wave.open(str(path)) as wav:
+        assert wav.getparams()[:3] == (2, 2, 8000)
+        frames = wav.readframes(wav.getnframes())
+    return (
+        b"".join(frames[at : at + 2] for at in range(0, len(frames), 4)),
+        b"".join(frames[at : at + 2] for at in range(2, len(frames), 4)),
+    )

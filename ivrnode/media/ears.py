@@ -49,6 +49,19 @@ class Ears:
         if self._recorder is not None:
             self._recorder.feed(heard, said)
 
+    def overhear(self, heard: bytes, said: bytes, silence: bytes) -> None:
+        """20 ms of each direction that are not for the script: a recording has them, and the ear for speech with it."""
+        if self._recorder is None:
+            self.feed(silence, silence)
+            return
+        if self._voice is not None:
+            self._listen_for_speech(self._voice, heard, said)
+        if self._tap is not None:
+            chunk = self._tap.feed(silence)
+            if chunk:
+                self._hand_over(self._tap, chunk)
+        self._recorder.feed(heard, said)
+
     def _listen_for_speech(self, voice: Voice, heard: bytes, said: bytes) -> None:
         for edge in voice.feed(heard, said):
             if self._gate is not None:
@@ -109,11 +122,16 @@ class Ears:
             self._recorder = None
         self._changed()
 
-    def close(self) -> None:
-        """Nobody listens any more."""
+    @property
+    def is_recording(self) -> bool:
+        return self._recorder is not None
+
+    def close(self, *, keeps_recording: bool = False) -> None:
+        """Nobody listens any more; but for a recording that is to be kept, and the ear for speech with it."""
         self.stop_stream()
-        self.record(is_on=False)
-        self.watch(is_on=False)
+        if not (keeps_recording and self.is_recording):
+            self.record(is_on=False)
+            self.watch(is_on=False)
 
     def _changed(self) -> None:
         if self._gate is None and not self._is_watched:

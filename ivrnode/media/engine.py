@@ -53,7 +53,7 @@ class Engine:
             messages.Bridge: self._bridge,
             messages.Unbridge: lambda leg, _, now: leg.line.unbridge(),
             messages.Join: self._join,
-            messages.Clear: lambda leg, _, now: leg.clear(),
+            messages.Clear: lambda leg, command, _: leg.clear(keeps_recording=command.keeps_recording),
             messages.Close: self._close,
         }
 

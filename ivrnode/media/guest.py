@@ -29,9 +29,9 @@ class Guest:
         self.ears = Ears(number, line.format, emit, line.listen)
         line.welcome(self)
 
-    def clear(self) -> None:
+    def clear(self, *, keeps_recording: bool) -> None:
         """As `Leg.clear`."""
-        self.ears.close()
+        self.ears.close(keeps_recording=keeps_recording)
         self.playout.mute()
         self.playout = Layers(self.number, self.line.format, self._emit)
         self.line.reseat()

@@ -55,7 +55,7 @@ class Crossing:
 
     def __init__(self, speaker: Speaker, source: Wire, target: Wire) -> None:
         self.is_coded = source.codec == target.codec
-        self._speaker = speaker
+        self.speaker = speaker
         self._target = target.inside
         is_same = self.is_coded or source.inside == target.inside
         self._converter = None if is_same else Converter(source.inside, target.inside)
@@ -63,7 +63,7 @@ class Crossing:
         self._ready = b""
 
     def next_frame(self) -> bytes:
-        heard = self._speaker.next_heard()
+        heard = self.speaker.next_heard()
         if self._converter is None:
             return heard
         self._ready += self._converter.convert(heard)

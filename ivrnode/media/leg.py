@@ -7,7 +7,7 @@
 
 Silence is sent while nothing is to be heard, so the far end's clock and NAT stay alive; on hold nothing is sent and
 the playout stands still. While the leg rings or is bridged, its far end hears that instead of the playout, and the ears
-get silence. So it is while a guest is there (guest.py), who has a playout and ears of his own.
+get silence, but for a recording. So it is while a guest is there (guest.py), who has a playout and ears of his own.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ivrnode.media.ears import Ears
 from ivrnode.media.instead import Crossing, Instead, Ringing
 from ivrnode.media.layers import Layers
 from ivrnode.media.messages import Address, Event
+from ivrnode.media.overheard import Overheard
 from ivrnode.media.ports import PortPair
 from ivrnode.media.quiet import quiet_test
 from ivrnode.media.wire import FRAME_MS, Wire
@@ -49,9 +50,9 @@ class Leg:
     __slots__ = (
         "_audio_type", "_chore_at", "_digit_timestamp", "_digit_type", "_digits_in", "_digits_out", "_emit",
         "_has_heard", "_has_started", "_ids", "_instead", "_is_coded", "_is_dialing", "_is_listening", "_is_tapped",
-        "_jitter", "_may_hear", "_may_play", "_may_send", "_no_rtp_at", "_no_rtp_seconds", "_other", "_play_at",
-        "_playing", "_ports", "_repeat", "_rtcp_at", "_send", "_silence", "_silent_since", "_ssrc", "_unsent",
-        "_wire", "ears", "guests", "number", "playout", "session",
+        "_jitter", "_may_hear", "_may_play", "_may_send", "_no_rtp_at", "_no_rtp_seconds", "_other", "_overheard",
+        "_play_at", "_playing", "_ports", "_repeat", "_rtcp_at", "_send", "_silence", "_silent_since", "_ssrc",
+        "_unsent", "_wire", "ears", "guests", "number", "playout", "session",
     )  # fmt: skip
 
     def __init__(self, number: int, emit: Callable[[Event], None], ids: random.Random) -> None:
@@ -72,6 +73,7 @@ class Leg:
         self.ears = Ears(number, self._wire.inside, emit, self.listen)
         self._instead: Instead | None = None
         self._other: Leg | None = None  # the leg that this one is bridged with
+        self._overheard: Overheard | None = None
         self._is_coded = False  # the other leg wants frames as they are on the wire
         self._is_listening = self._is_tapped = False
         self._repeat = self._silence  # what stands in for the next lost frame
@@ -159,7 +161,7 @@ class Leg:
         self.session.skip(frames * FRAME)
         if self._is_tapped:
             for _ in range(min(frames, _MAX_SKIPPED_HEARD)):
-                self._hear(self._silence)
+                self._hear(self._pause)
 
     def next_heard(self) -> bytes:
         """The next 20 ms of the far end; for a lost frame the last one once more, then silence."""
@@ -177,20 +179,35 @@ class Leg:
         return self._wire.format.silence(FRAME_MS) if self._is_coded else self._silence
 
     def _hear(self, said: bytes) -> None:
-        if self._instead is None:
-            heard = self.next_heard()
-        else:  # what two people say to each other is not for the script
-            heard = said = self._silence
+        if self._instead is not None:
+            self._hear_aside(said)
+            return
+        heard = self.next_heard()
         if self.guests:
             self._hear_for_guest(heard, said)
         else:
             self.ears.feed(heard, said)
 
     def _hear_for_guest(self, heard: bytes, said: bytes) -> None:
-        *waiting, ears = (self.ears, *(guest.ears for guest in self.guests))
+        *waiting, ears = self._all_ears
         for other in waiting:
-            other.feed(self._silence, self._silence)
+            other.overhear(heard, said, self._silence)
         ears.feed(heard, said)
+
+    def _hear_aside(self, said: bytes) -> None:
+        """What two people say to each other is not for the script."""
+        silence = self._silence
+        if self._overheard is None:
+            heard = said = silence
+        else:
+            heard, said = self._overheard.both(said)
+        for ears in self._all_ears:
+            ears.overhear(heard, said, silence)
+
+    @property
+    def _all_ears(self) -> tuple[Ears, ...]:
+        """Of the guests the last one is there, all before it wait."""
+        return (self.ears, *(guest.ears for guest in self.guests))
 
     def _send_digit(self, target: Address) -> None:
         payloads = self._digits_out.next_frame()
@@ -285,11 +302,22 @@ class Leg:
     def listen(self) -> None:
         """The jitter buffer runs only while somebody listens."""
         was_listening = self._is_listening
-        self._is_tapped = self.ears.is_open or any(guest.ears.is_open for guest in self.guests)
-        self._is_listening = self._other is not None or (self._is_tapped and self._instead is None)
+        self._is_tapped = any(ears.is_open for ears in self._all_ears)
+        is_aside = self._instead is not None
+        is_overheard = is_aside and any(ears.is_recording for ears in self._all_ears)
+        self._is_listening = self._other is not None or is_overheard or (self._is_tapped and not is_aside)
         if self._is_listening and not was_listening:
             self._jitter.restart()
             self._repeat = self._pause
+        if is_overheard is not (self._overheard is not None):
+            self._overhear(is_overheard)
+
+    def _overhear(self, is_on: bool) -> None:
+        crossing = self._other._instead if self._other is not None else None
+        is_taken = isinstance(crossing, Crossing)
+        self._overheard = Overheard(self, self._wire, is_coded=self._is_coded, is_taken=is_taken) if is_on else None
+        if isinstance(crossing, Crossing):
+            crossing.speaker = self._overheard or self
 
     def ring(self) -> None:
         """The far end hears the ringing tone, from its beginning."""
@@ -346,9 +374,9 @@ class Leg:
         """Who is heard, or his playout, is another one."""
         self._playing = (self.guests[-1] if self.guests else self).playout
 
-    def clear(self) -> None:
+    def clear(self, *, keeps_recording: bool) -> None:
         """As if nobody had played to or listened to this leg yet: items and tags are counted anew."""
-        self.ears.close()
+        self.ears.close(keeps_recording=keeps_recording)
         self.playout.mute()
         self.playout = Layers(self.number, self._wire.inside, self._emit)
         self.reseat()

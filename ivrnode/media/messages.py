@@ -153,16 +153,16 @@ class SendDigits:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """The far end hears the ringing tone instead of the playout, which stands still; stream and recording get silence.
-    `Bridge` or `Unbridge` ends it."""
+    """The far end hears the ringing tone instead of the playout, which stands still; the stream gets silence, a
+    recording what is heard and said. `Bridge` or `Unbridge` ends it."""
 
     leg: int
 
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """The far ends of two legs hear each other. Playouts stand still; streams and recordings get silence; keys still
-    come as `Digit`. Ended by `Unbridge` or `Close` of either. Nothing, when `other` is not open."""
+    """The far ends of two legs hear each other. Playouts stand still; streams get silence, recordings what the two say;
+    keys still come as `Digit`. Ended by `Unbridge` or `Close` of either. Nothing, when `other` is not open."""
 
     leg: int
     other: int
@@ -178,7 +178,7 @@ class Unbridge:
 @dataclass(frozen=True, slots=True)
 class Join:
     """Open `leg` without ports, a guest at the far end of `host`: what is played on `leg` is heard there, streams and
-    recordings of `leg` hear it. The playout of `host` stands still, its streams and recordings get silence. Keys
+    recordings of `leg` hear it. The playout of `host` stands still, its streams get silence, its recordings both. Keys
     come as those of `host`; `Ring`, `Bridge`, `Unbridge` and `SendDigits` of a guest are done to `host`. Of several the
     last one has the far end. Ended by `Close` of either. Nothing, when `host` is not open."""
 
@@ -189,9 +189,10 @@ class Join:
 @dataclass(frozen=True, slots=True)
 class Clear:
     """The leg gets another user: stream, recording and what is queued end as with `Close`, then `Cleared`; items and
-    tags are counted anew. A bridge stays."""
+    tags are counted anew. A bridge stays, and the recording, too, when it is to be kept."""
 
     leg: int
+    keeps_recording: bool = False
 
 
 @dataclass(frozen=True, slots=True)

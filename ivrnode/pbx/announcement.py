@@ -55,7 +55,7 @@ class Announcement(Connection):
         leg.sound.put_aside()
         self.board.exchange.effects.media(media.Bridge(self.call.party.leg, leg.party.leg))
         self._answer(200, "", now)
-        leg.release(lambda _: None, now)
+        leg.release(now)
 
     def reject(self, leg: Call, reason: str, now: float) -> None:
         self._refusal = reason or self._refusal

@@ -97,7 +97,7 @@ class Call:
             case media.Digit():
                 self.press(event.digit)
             case media.Speech() | media.Withheld() | media.Recorded():
-                self.hearing.told(event, now)
+                self.hearing.told(event, now, is_private=self.sound.is_away)
             case media.Opened():
                 self._opened(event, now)
             case media.OpenFailed():
@@ -316,20 +316,23 @@ class Call:
         if self._is_giving_up:
             self.end("error", now)
 
-    def release(self, then: Callable[[float], None], now: float) -> None:
+    def release(self, now: float, then: Callable[[float], None] | None = None) -> None:
         """The script has given its caller away. Once the leg is free of what it did there, it is told `transferred`;
-        `then` is done."""
+        `then` is done. Without, he stays ours, and so does a recording of him."""
         self.state, self.reason = State.RELEASED, "transferred"
         self._then = then
         self.script.sleep()
         self._agenda.set((self.id, "drain"), None)
-        self._effects.media(media.Clear(self.party.leg))
+        self._effects.media(media.Clear(self.party.leg, keeps_recording=then is None))
         self._agenda.set((self.id, "closing"), now + MOST_CLOSING, self._released)
 
     def _released(self, now: float) -> None:
         if self.state is State.RELEASED and not self.sound.is_closed:
+            if self._then is not None:
+                self.hearing.close()
             self._dismiss_script(now)
-            self._then(now)
+            if self._then is not None:
+                self._then(now)
 
     def lose_caller(self, now: float) -> None:
         """Somebody else has the leg and the session now."""
@@ -357,6 +360,7 @@ class Call:
         """The last chunk of the stream is delivered: now the script may hear that the call is over."""
         if self.state is State.ENDING and self._has_caller:
             self._has_caller = False
+            self.hearing.close()
             if not self.sound.is_closed:
                 self._dismiss_script(now)
             self._leave(now)
@@ -364,7 +368,7 @@ class Call:
     def _dismiss_script(self, now: float) -> None:
         self._agenda.set((self.id, "closing"), None)
         self.sound.close()
-        self.hearing.close()
+        self.hearing.dismiss()
         self.script.dismiss(self.reason, now)
 
     def _leave(self, now: float) -> None:

@@ -94,14 +94,15 @@ class Hearing:
         else:
             self._digits.append(digit)
 
-    def told(self, event: media.Speech | media.Withheld | media.Recorded, now: float) -> None:
+    def told(self, event: media.Speech | media.Withheld | media.Recorded, now: float, *, is_private: bool) -> None:
+        """`is_private`: the caller speaks with somebody else, which is for a recording alone."""
         match event:
             case media.Recorded() if self.recordings:
                 self.recordings[0].add(event)
                 if event.is_last:
                     self._finish_first()
             case media.Speech():
-                if self._watcher:
+                if self._watcher and not is_private:
                     self._tell(script.Told(self._watcher, "speech", {"speaking": event.is_speech}))
                 for recording in self.recordings:
                     recording.heard_speech(event, now)
@@ -112,8 +113,18 @@ class Hearing:
 
     def _finish_first(self) -> None:
         self.recordings.popleft().finish()
+        self._rest()
+
+    def _rest(self) -> None:
+        """Nobody needs to know any more when there is speech."""
         if not self._watcher and not any(recording.wish.silence for recording in self.recordings):
             self._command(media.Watch(self._leg, is_on=False))
+
+    def dismiss(self) -> None:
+        """The script is gone; what it has begun to record goes on."""
+        if self._watcher:
+            self._watcher = 0
+            self._rest()
 
     def close(self) -> None:
         """The leg is gone, and with it all that was still to be recorded."""

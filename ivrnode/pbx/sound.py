@@ -33,7 +33,7 @@ class Sound:
         self._speaking: dict[int, bool] = {}
         self._questions: set[int] = set()
         self.is_closed = False
-        self._is_away = False
+        self.is_away = False
 
     @property
     def is_empty(self) -> bool:
@@ -120,13 +120,13 @@ class Sound:
 
     def put_aside(self) -> None:
         """The caller hears something else for a while: what is queued is dropped, what comes is done at once."""
-        self._is_away = True
+        self.is_away = True
         for item in list(self._speaking):
             self._hush(item)
         self._effects.media(media.Mute(self._leg, 0))
 
     def bring_back(self) -> None:
-        self._is_away = False
+        self.is_away = False
 
     def close(self) -> None:
         """No sound from here on: open questions get 0, playbacks are done, later ones at once."""
@@ -142,7 +142,7 @@ class Sound:
         self._behind.clear()
 
     def _refuse_in_vain(self, item: int) -> bool:
-        is_in_vain = self.is_closed or self._is_away
+        is_in_vain = self.is_closed or self.is_away
         if is_in_vain:
             self._tell(script.PlaybackDone(item, 0, True, ""))
         return is_in_vain

@@ -123,11 +123,11 @@ class Transfer(Connection):
         self.board.exchange.effects.media(media.Unbridge(self.call.party.leg))
         self.call.company.connection = None
         self._work(now)
-        self.call.release(lambda at: self.board.hand_over(self.call, assignment, at), now)
+        self.call.release(now, lambda at: self.board.hand_over(self.call, assignment, at))
 
     def _connected(self, now: float) -> None:
         self._work(now)
-        self.call.release(lambda _: None, now)
+        self.call.release(now)
 
     def _party_left(self, reason: str, now: float) -> None:
         self.call.end("transferred", now)

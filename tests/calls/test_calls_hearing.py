@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from sound import decibels, tone, tone_level
-from sound_files import sound_file
+from sound_files import sides, sound_file
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from house import House
 
     from conftest import NewCaller, OpenHouse
@@ -29,16 +27,6 @@ def put_prompt(house: House, name: str, pcm: bytes, rate: int = RATE) -> None:
     path = house.folder / "tenants" / "localhost" / "prompts" / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(sound_file(path.suffix[1:], pcm, rate))
-
-
-def sides(path: Path) -> tuple[bytes, bytes]:
-    with wave.open(str(path)) as wav:
-        assert wav.getparams()[:3] == (2, 2, RATE)
-        frames = wav.readframes(wav.getnframes())
-    return (
-        b"".join(frames[at : at + 2] for at in range(0, len(frames), 4)),
-        b"".join(frames[at : at + 2] for at in range(2, len(frames), 4)),
-    )
 
 
 async def test_a_recording_has_the_caller_left_and_what_he_hears_right(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sound import tone, tone_level
+from sound_files import sides
 
 if TYPE_CHECKING:
     from house import Caller, House
@@ -214,3 +215,22 @@ async def test_headers_of_the_invite_reach_the_script(open_house: OpenHouse, new
     await ann.dial(house.uri("700"))
     line = await house.wrote("from <sip:ann@")
     assert line.text.endswith("None")
+
+
+async def test_a_recorded_transfer_has_both_sides(open_house: OpenHouse, new_caller: NewCaller) -> None:
+    """Also after the script is gone."""
+    tenant = "rec = true\n" + TENANT
+    house = await open_house(scripts={"700": "call.record(); call.transfer('120')"}, tenant=tenant)
+    ben, ann = await phone(house, new_caller, codecs=("PCMA",)), await new_caller()
+    await ann.dial(house.uri("700"))
+    await asyncio.wait_for(ben.phone.called, PATIENCE)
+    await talk(ann, ben)
+    ann.phone.hangup()
+    assert await ben.left() == "bye"
+    line = await house.wrote("s, hangup", category="APP")
+    path = await house.runtime.world.recordings.whole(line.text.split()[1].rstrip(":"))
+    assert path is not None
+    left, right = sides(path)
+    end = slice(-16_000, None)
+    assert tone_level(left[end], 600, 8000) > 5000 and tone_level(left[end], 1100, 8000) < 500
+    assert tone_level(right[end], 1100, 8000) > 5000 and tone_level(right[end], 600, 8000) < 500

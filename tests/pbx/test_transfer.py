@@ -41,7 +41,7 @@ def test_the_caller_hears_it_ring_and_then_talks(world: Phones, desk: Desk) -> N
     assert invited.request.max_forwards == 69
     world.ben.ring()
     world.ben.accept()
-    assert world.commands(media.Bridge, media.Clear) == [media.Bridge(first, second), media.Clear(first)]
+    assert world.commands(media.Bridge, media.Clear) == [media.Bridge(first, second), media.Clear(first, True)]
     assert world.replies == [OK] and world.hung_up == []
     world.tell(media.Cleared(first))
     assert world.hung_up == ["transferred"]
