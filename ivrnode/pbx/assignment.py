@@ -23,9 +23,10 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Introduction:
-    """Two accounts of `tenant` are to talk. `id`: the name of their call in the log."""
+    """Two accounts of `tenant` are to talk. `id`: the name of their call in the log. `max_duration`: seconds."""
 
     id: str
     tenant: str
     caller: Account
     called: Account
+    max_duration: int

@@ -12,10 +12,8 @@ worker and its requests `ScriptRun`'s; here is the life of the call.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import Enum, auto
 from typing import Any
 
-from ivrnode.errors import ProtocolError
 from ivrnode.media import messages as media
 from ivrnode.pbx import fallback
 from ivrnode.pbx.assignment import Assignment
@@ -24,9 +22,10 @@ from ivrnode.pbx.company import Company
 from ivrnode.pbx.exchange import SessionEvent
 from ivrnode.pbx.hearing import Hearing
 from ivrnode.pbx.house import House
+from ivrnode.pbx.incoming_call import IncomingCall, State
 from ivrnode.pbx.masks import Masks
 from ivrnode.pbx.script_run import ScriptRun, Service
-from ivrnode.pbx.sip_party import SipParty, info_digit
+from ivrnode.pbx.sip_party import SipParty
 from ivrnode.pbx.sockets import Sockets
 from ivrnode.pbx.sound import SPEECH_TIMEOUT, Sound
 from ivrnode.script import messages as script
@@ -39,19 +38,11 @@ NO_AUDIO_SECONDS = 60
 APOLOGY, TONE = 1 << 30, (1 << 30) + 1
 
 
-class State(Enum):
-    OPENING = auto()
-    ANSWERED = auto()
-    RELEASED = auto()
-    ENDING = auto()
-    GONE = auto()
-
-
 _OF_THE_CALLER = (script.Hangup, script.Stream, script.ListenDigits)
 """No business of a script that has given its caller away, and does not know it yet."""
 
 
-class Call:
+class Call(IncomingCall):
     """Doors: `media_told`, `sip_told`, `script_acted`, `script_ended`, `end`."""
 
     def __init__(
@@ -64,12 +55,10 @@ class Call:
         now: float,
     ) -> None:
         facts = assignment.facts
-        self.id, self.tenant, self.party = facts.callid, facts.tenant, party
+        super().__init__(facts.callid, facts.tenant, party, house, now)
         self.facts, self.node = facts, assignment.node
         self.caller, self.extension = facts.caller, assignment.node.extension
-        self.state, self.reason = State.OPENING, ""
-        self.started_at = self.answered_at = self.ended_at = now
-        self.assignment, self._house = assignment, house
+        self.assignment = assignment
         self.company = Company()
         self._has_caller = True
         self._effects, self._agenda, self._log = house.effects, house.agenda, house.log
@@ -118,21 +107,16 @@ class Call:
     def _opened(self, event: media.Opened, now: float) -> None:
         if self.state is not State.OPENING:
             return
-        try:
-            self.party.answer(event.address[1], now)
-        except ProtocolError as error:
-            self.write("SIP", 3, f"refused: {error}")
-            self.party.refuse(error.status, str(error), now)
+        if self._answer(event.address[1], now):
+            self.begin(now)
+        else:
             self._effects.media(media.Close(self.party.leg))
             self._gone(now)
-            return
-        self.begin(now)
 
     def begin(self, now: float) -> None:
         """The caller is there: the script starts."""
-        self.state, self.answered_at = State.ANSWERED, now
+        self._answered(self.node.max_duration, now)
         self.write("APP", 4, f"answered {self.caller or 'anonymous'} for {self.extension} at {self.party.name}")
-        self._agenda.set((self.id, "max"), now + self.node.max_duration, lambda at: self.end("max_duration", at))
         if not self.script.start(now):
             self.give_up(now)
 
@@ -163,30 +147,10 @@ class Call:
     # The far end.
 
     def sip_told(self, event: SessionEvent, now: float) -> None:
-        match event:
-            case sip.Confirmed():
-                self._confirmed(event.body, now)
-            case sip.Offered():
-                self._reoffered(event.offer, now)
-            case sip.InfoReceived():
-                if digit := info_digit(event.content_type, event.body):
-                    self.press(digit)
-            case sip.Referred() | sip.Notified():
-                self.company.refer_told(event, now)
-            case sip.Ended():
-                self.end("caller" if event.reason in ("bye", "cancel") else "error", now)
-
-    def _confirmed(self, body: bytes | None, now: float) -> None:
-        try:
-            self.party.confirm(body)
-        except ProtocolError as error:
-            self.write("SIP", 3, f"hung up: {error}")
-            self.end("error", now)
-
-    def _reoffered(self, body: bytes | None, now: float) -> None:
-        self.party.renegotiate(body, now)
-        if self.party.plan is not None:
-            self.write("APP", 5, f"re-INVITE: {self.party.plan.direction}")
+        if isinstance(event, sip.Referred | sip.Notified):
+            self.company.refer_told(event, now)
+        else:
+            super().sip_told(event, now)
 
     # The script.
 
@@ -383,6 +347,3 @@ class Call:
         for what in ("max", "drain", "closing"):
             self._agenda.set((self.id, what), None)
         self._on_gone(self)
-
-    def write(self, category: str, level: int, text: str) -> None:
-        self._log.write(category, level, text, tenant=self.tenant, call=self.id)

@@ -3,6 +3,8 @@
 INVITE ──> open the leg ──Opened──> Outcall ──rings──> 180
   │                                    │ └──answered──> 200, Bridge ──either side leaves──> over
   └─ CANCEL: nobody rings any longer   └─ refused, nobody in time: 486, 480 ... ──────────> over
+
+It lasts for the tenant's `max_duration` at most, as the call of a node does.
 """
 
 from __future__ import annotations
@@ -10,22 +12,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ivrnode.errors import ProtocolError
 from ivrnode.media import messages as media
 from ivrnode.pbx.bridge import Bridge
-from ivrnode.pbx.call import State
 from ivrnode.pbx.call_text import statistics
+from ivrnode.pbx.incoming_call import IncomingCall, State
 from ivrnode.pbx.outcall import Outcall
 from ivrnode.pbx.refusal import RefusedError
-from ivrnode.pbx.sip_party import SipParty, info_digit
-from ivrnode.sip import events as sip
+from ivrnode.pbx.sip_party import SipParty
 from ivrnode.sip.address import NameAddr
 from ivrnode.sip.uri import Uri
 
 if TYPE_CHECKING:
     from ivrnode.pbx.assignment import Introduction
     from ivrnode.pbx.directory import Directory
-    from ivrnode.pbx.exchange import Exchange, SessionEvent
+    from ivrnode.pbx.exchange import Exchange
     from ivrnode.pbx.house import House
 
 RING_SECONDS = 60.0
@@ -35,7 +35,7 @@ _TOLD = {408: (480, "No answer"), 503: (500, "The phone is out of order")}
 step 6)."""
 
 
-class Conversation:
+class Conversation(IncomingCall):
     """`caller` and `extension` are the names of two accounts. Doors: `media_told`, `sip_told`, `end`."""
 
     def __init__(
@@ -48,11 +48,9 @@ class Conversation:
         on_gone: Callable[[Conversation], None],
         now: float,
     ) -> None:
-        self.id, self.tenant, self.party = introduction.id, introduction.tenant, party
+        super().__init__(introduction.id, introduction.tenant, party, house, now)
         self.caller, self.extension = introduction.caller.name, introduction.called.name
-        self.state, self.reason = State.OPENING, ""
-        self.started_at = self.answered_at = self.ended_at = now
-        self._introduction, self._house, self._exchange = introduction, house, exchange
+        self._introduction, self._exchange = introduction, exchange
         self._directory, self._on_gone = directory, on_gone
         self._port = 0
         self._outcall: Outcall | None = None
@@ -68,7 +66,7 @@ class Conversation:
             case media.OpenFailed():
                 self._refuse(503, "No RTP port free", now)
             case media.Digit():
-                self._press(event.digit)
+                self.press(event.digit)
             case media.NoRtp() if event.seconds >= NO_AUDIO_SECONDS:
                 self.end("no_audio", now)
             case media.Statistics():
@@ -76,26 +74,7 @@ class Conversation:
             case media.Closed():
                 self._exchange.forget_leg(self.party.leg, self)
 
-    def sip_told(self, event: SessionEvent, now: float) -> None:
-        match event:
-            case sip.Confirmed():
-                self._confirmed(event.body, now)
-            case sip.Offered():
-                self.party.renegotiate(event.offer, now)
-            case sip.InfoReceived():
-                if digit := info_digit(event.content_type, event.body):
-                    self._press(digit)
-            case sip.Ended():
-                self.end("caller" if event.reason in ("bye", "cancel") else "error", now)
-
-    def _confirmed(self, body: bytes | None, now: float) -> None:
-        try:
-            self.party.confirm(body)
-        except ProtocolError as error:
-            self.write("SIP", 3, f"hung up: {error}")
-            self.end("error", now)
-
-    def _press(self, digit: str) -> None:
+    def press(self, digit: str) -> None:
         if self._bridge is not None:
             self._bridge.press(digit)
 
@@ -117,14 +96,12 @@ class Conversation:
 
     def phone_answered(self, party: SipParty, now: float) -> None:
         self._outcall = None
-        try:
-            self.party.answer(self._port, now)
-        except ProtocolError as error:
+        if not self._answer(self._port, now):
             party.hangup(now)
             self._house.effects.media(media.Close(party.leg))
-            self._refuse(error.status, str(error), now)
+            self._part("refused", now)
             return
-        self.state, self.answered_at = State.ANSWERED, now
+        self._answered(self._introduction.max_duration, now)
         self.write("APP", 4, f"{self.caller} is connected with {self.extension} at {party.name}")
         self._bridge = Bridge(self._exchange, self.party.leg, party, self.write, self.end)
 
@@ -135,7 +112,6 @@ class Conversation:
     # The end.
 
     def end(self, reason: str, now: float) -> None:
-        """Terminal and harmless twice."""
         if self.state is not State.GONE:
             self.write("APP", 4, f"ended: {reason} after {now - self.answered_at:.1f} s")
             self._part(reason, now)
@@ -148,6 +124,7 @@ class Conversation:
 
     def _part(self, reason: str, now: float) -> None:
         self.state, self.reason, self.ended_at = State.GONE, reason, now
+        self._house.agenda.set((self.id, "max"), None)
         if self._outcall is not None:
             self._outcall.cancel(now)
         if self._bridge is not None:
@@ -156,6 +133,3 @@ class Conversation:
         self._house.effects.media(media.Close(self.party.leg))
         self._exchange.forget_session(self.party.session, self)
         self._on_gone(self)
-
-    def write(self, category: str, level: int, text: str) -> None:
-        self._house.log.write(category, level, text, tenant=self.tenant, call=self.id)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from ivrnode.errors import ScriptError
 from ivrnode.pbx.arguments import Arguments
-from ivrnode.pbx.call import Call, State
+from ivrnode.pbx.call import Call
 from ivrnode.pbx.house import House
+from ivrnode.pbx.incoming_call import State
 from ivrnode.pbx.script_run import Service
 from ivrnode.script.messages import Request, Told
 

@@ -72,7 +72,7 @@ class Reception:
         if isinstance(found, IvrNode):
             return self._assign(tenant, found, _facts(tenant, found, account, request))
         assert account is not None  # who calls an account has proved to be one
-        return Introduction(self._new_id(), tenant.domain, account, found)
+        return Introduction(self._new_id(), tenant.domain, account, found, tenant.max_duration)
 
     def announce(self, before: Assignment, dest: str, params: Mapping[str, Any], calls: Occupants) -> Assignment:
         """Somebody else is called for the caller of another assignment; the same node's script takes him first. Raises

@@ -9,10 +9,11 @@ from ivrnode.errors import ScriptError
 from ivrnode.pbx.announcement import Announcement
 from ivrnode.pbx.arguments import Arguments
 from ivrnode.pbx.assignment import Assignment
-from ivrnode.pbx.call import Call, State
+from ivrnode.pbx.call import Call
 from ivrnode.pbx.dial import Dial
 from ivrnode.pbx.directory import Directory
 from ivrnode.pbx.exchange import Exchange
+from ivrnode.pbx.incoming_call import State
 from ivrnode.pbx.node_dial import NodeDial
 from ivrnode.pbx.refusal import RefusedError
 from ivrnode.pbx.script_run import Service

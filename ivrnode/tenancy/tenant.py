@@ -105,13 +105,14 @@ class SecretsFile:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tenant:
     """`domain` is the folder's name and the realm of its accounts; `aliases` are further names for it. `settings` are
-    the tenant's own, which its nodes have inherited."""
+    the tenant's own, which its nodes have inherited. `max_duration`: seconds that two of its phones may talk."""
 
     domain: str
     folder: Path
     display: str
     aliases: tuple[str, ...]
     max_calls: int
+    max_duration: int
     settings: Mapping[str, Any]
     quotas: QuotaLimits
     mail_from: str
@@ -140,6 +141,7 @@ def load_tenant(folder: Path, environ: Mapping[str, str]) -> Tenant:
         display=file.display or domain,
         aliases=file.aliases,
         max_calls=file.max_calls,
+        max_duration=file.max_duration,
         settings=file.settings,
         quotas=file.quotas,
         mail_from=file.mail_from,

@@ -221,6 +221,28 @@ def test_the_operator_sees_them_and_hangs_up(world: Phones) -> None:
     assert (row["state"], row["reason"]) == ("ended", "admin")
 
 
+def test_it_lasts_no_longer_than_the_tenant_says(tmp_path: Path, desk: Desk) -> None:
+    world = Phones(tmp_path, desk, tenant="max_duration = 30\n" + TENANT)
+    world.ben.register("120", "correct horse")
+    ring(world)
+    world.wait(20, step=0.5)
+    world.ben.accept()
+    world.wait(29.5, step=0.5)
+    assert not world.seen(sip.Ended)
+    world.wait(1.0)
+    assert world.seen(sip.Ended) and [event.reason for event in world.ben.of(sip.Ended)] == ["bye"]
+    [line] = world.logged("ended: max_duration after 30.0 s")
+    assert (line.category, line.level) == ("APP", 4) and is_over(world)
+
+
+def test_a_short_talk_leaves_no_deadline(world: Phones) -> None:
+    session = ring(world)
+    world.ben.accept()
+    session.hangup(world.now)
+    world.exchange()
+    assert is_over(world) and not any("max" in key for key in world.core.agenda._jobs)
+
+
 @pytest.mark.parametrize("what", ["shut_down", "media_died"])
 def test_the_end_of_the_house_is_their_end(world: Phones, what: str) -> None:
     ring(world)
