@@ -106,12 +106,26 @@ def _digest(value: object) -> tuple[str, ...]:
 class Sip:
     """`external_host`: our name in Via, Contact and SDP towards peers outside `local_nets` ("" = the interface's).
     `digest`: the algorithms that phones are challenged with. Many phones give up when they see another one than MD5,
-    even beside it, so the others are for those whose phones are known (RFC 8760)."""
+    even beside it, so the others are for those whose phones are known (RFC 8760). `registrations`: the file in which
+    they outlive a restart."""
 
     listen: tuple[Listen, ...] = option((Listen("udp", "0.0.0.0", 5060), Listen("tcp", "0.0.0.0", 5060)), parse=_listen)
     external_host: str = option("", parse=_host)
     local_nets: tuple[Network, ...] = option(tuple(map(ipaddress.ip_network, _PRIVATE)), parse=_networks)
     digest: tuple[str, ...] = option(("MD5",), parse=_digest)
+    registrations: Path = Path("var/registrations.json")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guard:
+    """Against strangers who guess and flood. `requests_per_second`: from one source, of those that begin something new;
+    0 = any number. `wrong_answers` within a minute lock their source for `lock_minutes`, then for twice as long.
+    `trusted`: who is neither limited nor locked."""
+
+    requests_per_second: int = option(20, low=0, high=100_000)
+    wrong_answers: int = option(10, low=2, high=1000)
+    lock_minutes: int = option(10, low=1, high=1440)
+    trusted: tuple[Network, ...] = option(tuple(map(ipaddress.ip_network, ("127.0.0.0/8", "::1/128"))), parse=_networks)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -232,6 +246,7 @@ class ConfigFile:
 
     tenants: Path = Path("tenants")
     sip: Sip
+    guard: Guard
     media: Media
     scripts: Scripts
     log: LogSettings
@@ -251,6 +266,7 @@ class Config:
 
     tenants: Path
     sip: Sip
+    guard: Guard
     media: Media
     scripts: Scripts
     log: LogSettings
@@ -288,6 +304,7 @@ class Config:
         return cls(
             tenants=file.tenants,
             sip=file.sip,
+            guard=file.guard,
             media=file.media,
             scripts=file.scripts,
             log=file.log,

@@ -116,7 +116,7 @@ def test_the_default_limits_are_those_of_the_script_room() -> None:
 LISTEN = 'a list of addresses, as in ["udp:0.0.0.0:5060", "tcp:[::]:5060"]'
 PORTS = "the first and the last port, within 1024 and 65535, as in [10000, 20000], or [0, 0] for any"
 HOSTS = 'the hosts that may receive it, as in ["api.example.com", "*.example.org"], without scheme and port'
-SECTIONS = "tenants, sip, media, scripts, log, speech, recordings, web, mail, sms, control, settings, secrets"
+SECTIONS = "tenants, sip, guard, media, scripts, log, speech, recordings, web, mail, sms, control, settings, secrets"
 
 
 @pytest.mark.parametrize(

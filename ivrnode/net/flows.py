@@ -86,6 +86,10 @@ class Flows:
         elif stream := self.streams.get(flow.id):
             stream.send(data)
 
+    def datagram_flow(self, local: Address, remote: Address) -> Flow | None:
+        """The flow to `remote` from the UDP socket at `local`; None if we do not listen there."""
+        return next((found.flow(remote) for found in self._datagrams.values() if found.local == local), None)
+
     async def close(self) -> None:
         if self._sweeper:
             self._sweeper.cancel()

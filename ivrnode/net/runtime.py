@@ -34,14 +34,17 @@ from ivrnode.net.outbound.http_client import HttpClient
 from ivrnode.net.outbound.mail import MailSender
 from ivrnode.net.outbound.policy import OutboundPolicy
 from ivrnode.net.outbound.websocket_clients import WebsocketClients
+from ivrnode.net.registrations import RegistrationsFile
 from ivrnode.net.scripts.workers import ScriptWorkers
 from ivrnode.net.sound.files import SoundError, Sounds
 from ivrnode.net.sound.recordings import Recordings, recording_operations
 from ivrnode.net.speech.service import Speech, SpeechError
 from ivrnode.net.web_hooks import WebHooks
 from ivrnode.pbx.core import Core
+from ivrnode.pbx.doorman import Doorman
 from ivrnode.pbx.effects import RecordingFile
 from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
+from ivrnode.pbx.identity import Identity
 from ivrnode.pbx.mail import Mail
 from ivrnode.pbx.operations import call_operations
 from ivrnode.pbx.prompt import Prompt
@@ -53,6 +56,7 @@ from ivrnode.script.guest.imports import ALLOWED
 from ivrnode.script.messages import Action, Boot, Event, OpenSocket
 from ivrnode.sip.digest import DigestServer
 from ivrnode.sip.flow import Flow
+from ivrnode.sip.registrar import Registrar
 from ivrnode.tenancy.store import TenantStore
 from ivrnode.tenancy.templates import Templates
 
@@ -77,11 +81,20 @@ class Runtime:
         self.addresses = LocalAddresses(config.sip.external_host, config.sip.local_nets)
         self.world = World(config, self.addresses, log, is_unsafe=is_unsafe)
         ids = random.SystemRandom()
-        digest = DigestServer(ids.randbytes(32), algorithms=config.sip.digest)
+        registrar = Registrar()
+        doorman = Doorman(
+            log,
+            registrar,
+            rate=config.guard.requests_per_second,
+            wrong_answers=config.guard.wrong_answers,
+            lock_seconds=60.0 * config.guard.lock_minutes,
+            trusted=config.guard.trusted,
+        )
+        identity = Identity(DigestServer(ids.randbytes(32), algorithms=config.sip.digest), doorman)
         reception = Reception(
             store,
             templates,
-            digest,
+            identity,
             log,
             ids,
             settings=config.settings,
@@ -90,11 +103,12 @@ class Runtime:
             voices=config.speech.voices,
             web_url=lambda: self._web.url,
         )
-        desk = RegistrationDesk(store, digest, log)
-        self.core = Core(reception, desk, self.world, log, self._sent_by, ids, config.media.address)
+        desk = RegistrationDesk(store, identity, registrar, log)
+        self.core = Core(reception, desk, doorman, self.world, log, self._sent_by, ids, config.media.address)
         self.world.core = self.core
         hooks = offer_services(self.core, config.mail, config.sms, config.secrets)
         self._web = WebHooks(hooks.received)
+        self._registrations = RegistrationsFile(config.sip.registrations, registrar, log)
         self.listening: list[tuple[str, str, int]] = []
         self._call_logs = CallLogs()
         operations = call_operations(self.core, time.monotonic) | log_operations(log)
@@ -125,6 +139,7 @@ class Runtime:
         for listen in self.config.sip.listen:
             host, port = await self.world.flows.listen(listen.transport, listen.host, listen.port)
             self.listening.append((listen.transport, host, port))
+        self._registrations.start(self.world.flows)
         if self.config.web.listen is not None:
             await self._web.start(*self.config.web.listen, self.config.web.public_url)
         await self._control.start()
@@ -137,6 +152,7 @@ class Runtime:
             self._ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticker
+        await self._registrations.close()
         await self._control.close()
         await self._web.close()
         self.log.remove_sink(self._call_logs)

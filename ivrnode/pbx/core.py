@@ -21,6 +21,7 @@ from ivrnode.pbx.breaker import Breaker
 from ivrnode.pbx.call import Call
 from ivrnode.pbx.conversation import Conversation
 from ivrnode.pbx.directory import Directory
+from ivrnode.pbx.doorman import Doorman
 from ivrnode.pbx.effects import Effects
 from ivrnode.pbx.exchange import Exchange, Owner
 from ivrnode.pbx.house import House
@@ -47,16 +48,18 @@ class Core:
         self,
         reception: Reception,
         desk: RegistrationDesk,
+        doorman: Doorman,
         effects: Effects,
         log: Log,
         sent_by: Callable[[Flow], tuple[str, int]],
         ids: random.Random,
         media_host: str = "",
     ) -> None:
-        self.user_agent = UserAgent(ids, sent_by, allow=ALLOWED)
+        self.user_agent = UserAgent(ids, sent_by, allow=ALLOWED, admits=doorman.admits)
         self.calls: dict[str, Call] = {}
         self._conversations: dict[str, Conversation] = {}
-        self._reception, self._desk, self._effects, self._log = reception, desk, effects, log
+        self._reception, self._desk, self._doorman = reception, desk, doorman
+        self._effects, self._log = effects, log
         self.agenda, self.breaker, self.quotas = Agenda(), Breaker(), Quotas(reception.tenant_of)
         self.house = House(effects, self.agenda, log, self.quotas, self.breaker, reception.tenant_of, self._fall_back)
         self.on_gone: list[Callable[[Call], None]] = []
@@ -76,6 +79,8 @@ class Core:
     # SIP.
 
     def sip_received(self, data: bytes, flow: Flow, now: float) -> None:
+        if self._doorman.is_shut(flow, now) and not self.user_agent.has_session_over(flow):
+            return
         self._write_message("<", data, flow)
         self.user_agent.receive(data, flow, now)
         self._drain(now)

@@ -12,10 +12,9 @@ from typing import Any, Protocol
 
 from ivrnode.log import Log
 from ivrnode.pbx.assignment import Assignment, Introduction
-from ivrnode.pbx.identity import authenticate
+from ivrnode.pbx.identity import Identity
 from ivrnode.pbx.refusal import RefusedError
 from ivrnode.script.messages import Boot, Facts
-from ivrnode.sip.digest import DigestServer
 from ivrnode.sip.flow import Flow
 from ivrnode.sip.message import Request
 from ivrnode.tenancy.declared import merged
@@ -47,7 +46,7 @@ class Reception:
         self,
         store: TenantStore,
         templates: Templates,
-        digest: DigestServer,
+        identity: Identity,
         log: Log,
         ids: random.Random,
         *,
@@ -59,7 +58,7 @@ class Reception:
     ) -> None:
         """`voices`: by language, where neither node nor tenant names one. `web_url`: what a call's secret is put behind
         to make its `http_url`; "": no web requests come in."""
-        self._store, self._templates, self._digest, self._log, self._ids = store, templates, digest, log, ids
+        self._store, self._templates, self._identity, self._log, self._ids = store, templates, identity, log, ids
         self._settings, self._secrets, self._max_calls = settings, secrets, max_calls
         self._voices, self._web_url = voices, web_url
 
@@ -128,7 +127,7 @@ class Reception:
         found, account = route(tenant, request.uri.plain_user), None
         if not isinstance(found, IvrNode) or found.access == "accounts":
             # Before saying whether the number exists: strangers must not be able to list a tenant's extensions.
-            account = authenticate(self._digest, request, tenant, flow, self._log, now)
+            account = self._identity.prove(request, tenant, flow, now)
         if found is None:
             raise RefusedError(404, f"Nobody has the number {request.uri.plain_user} here")
         return found, account
@@ -148,7 +147,7 @@ class Reception:
                 self._log.write("CONFIG", 2, problem, tenant=tenant.domain, call=call)
             version = f"version {template.version}" if template.version else "no version yet: edited by hand"
             if template.tier != "default":
-                self._log.write("SCRIPT", 6, f"{template.tier} template, {version}", tenant=tenant.domain, call=call)
+                self._log.write("SCRIPT", 5, f"{template.tier} template, {version}", tenant=tenant.domain, call=call)
             return Boot(template.text, str(template.path), facts, settings, secrets.placeholders)
 
         return Assignment(facts, node, boot, secrets)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ivrnode.log import Log
-from ivrnode.pbx.identity import authenticate
+from ivrnode.pbx.identity import Identity, address_of
 from ivrnode.pbx.refusal import RefusedError
-from ivrnode.sip.digest import DigestServer
 from ivrnode.sip.flow import Flow
 from ivrnode.sip.message import Request
 from ivrnode.sip.registrar import Binding, Registrar
@@ -15,9 +14,8 @@ Answer = tuple[int, str, tuple[tuple[str, str], ...]]
 
 
 class RegistrationDesk:
-    def __init__(self, store: TenantStore, digest: DigestServer, log: Log) -> None:
-        self._store, self._digest, self._log = store, digest, log
-        self._registrar = Registrar()
+    def __init__(self, store: TenantStore, identity: Identity, registrar: Registrar, log: Log) -> None:
+        self._store, self._identity, self._registrar, self._log = store, identity, registrar, log
 
     def register(self, request: Request, flow: Flow, now: float) -> Answer:
         """Status, reason and headers that answer a REGISTER."""
@@ -28,7 +26,7 @@ class RegistrationDesk:
 
     def bindings(self, account: str, domain: str, now: float) -> list[Binding]:
         """Where the account's phones are now."""
-        return self._registrar.bindings(_aor(account, domain), now)
+        return self._registrar.bindings(address_of(account, domain), now)
 
     def flow_closed(self, flow: Flow) -> None:
         self._registrar.flow_closed(flow)
@@ -42,10 +40,10 @@ class RegistrationDesk:
         tenant = self._store.resolve(uri.host)
         if tenant is None:
             raise RefusedError(404, "Unknown domain")
-        account = authenticate(self._digest, request, tenant, flow, self._log, now)
+        account = self._identity.prove(request, tenant, flow, now)
         if account.name != uri.plain_user:
             raise RefusedError(403, f"Account {account.name} may not register {uri.plain_user}")
-        aor = _aor(account.name, tenant.domain)
+        aor = address_of(account.name, tenant.domain)
         status, reason, headers = self._registrar.process(request, aor, flow, now)
         count = len(self._registrar.bindings(aor, now))
         self._log.write(
@@ -55,7 +53,3 @@ class RegistrationDesk:
             tenant=tenant.domain,
         )
         return status, reason, tuple(headers)
-
-
-def _aor(account: str, domain: str) -> str:
-    return f"{account}@{domain}"

@@ -18,6 +18,8 @@ from typing import Any
 
 from ivrnode.log import Log
 from ivrnode.pbx.core import Core
+from ivrnode.pbx.doorman import Doorman
+from ivrnode.pbx.identity import Identity
 from ivrnode.pbx.reception import Reception
 from ivrnode.pbx.registration_desk import RegistrationDesk
 from ivrnode.pbx.services import offer_services
@@ -37,6 +39,7 @@ from ivrnode.sim.witness import LEVELS, Witness
 from ivrnode.sim.world import World
 from ivrnode.sip.digest import DigestServer
 from ivrnode.sip.flow import Flow
+from ivrnode.sip.registrar import Registrar
 from ivrnode.tenancy.gateways import MailServer
 from ivrnode.tenancy.secrets import Secret
 from ivrnode.tenancy.store import TenantStore
@@ -77,13 +80,15 @@ class Desk:
     def _core(self, folder: Path) -> Core:
         ids = random.SystemRandom()  # calls of two desks must never share a name: the studio's workers know them by it
         store = TenantStore(folder, self.log, {})
-        digest = DigestServer(ids.randbytes(32))
+        registrar = Registrar()
+        doorman = Doorman(self.log, registrar, rate=0)  # the clock stands still while a test prepares its calls
+        identity = Identity(DigestServer(ids.randbytes(32)), doorman)
         templates = Templates(folder, ALLOWED)
         reception = Reception(
-            store, templates, digest, self.log, ids, settings={}, secrets=self._secrets, max_calls=_MAX_CALLS
+            store, templates, identity, self.log, ids, settings={}, secrets=self._secrets, max_calls=_MAX_CALLS
         )
-        registrations = RegistrationDesk(store, digest, self.log)
-        return Core(reception, registrations, self.world, self.log, lambda flow: flow.local, ids, NODE)
+        registrations = RegistrationDesk(store, identity, registrar, self.log)
+        return Core(reception, registrations, doorman, self.world, self.log, lambda flow: flow.local, ids, NODE)
 
     def _sip_received(self, data: bytes, source: tuple[str, int]) -> None:
         self.core.sip_received(data, Flow("udp", (NODE, SIP_PORT), source, 1), self.clock.now)

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from ivrnode.errors import ProtocolError
 from ivrnode.sip.address import NameAddr
-from ivrnode.sip.flow import Flow, Transport
+from ivrnode.sip.flow import Flow
 from ivrnode.sip.message import Request
 from ivrnode.sip.refusal import RefusalError
 from ivrnode.sip.uri import Uri
@@ -67,7 +67,9 @@ class Registrar:
         self._bindings: dict[str, list[Binding]] = {}
         self._expiries: list[tuple[float, str]] = []
         self._awaited: dict[str, float] = {}  # address of record -> its moment in `_expiries`, so it stands there once
-        self._of_stream: dict[int, set[str]] = {}
+        self._of_flow: dict[Flow, set[str]] = {}
+        self.changes = 0
+        """How often bindings came, were refreshed or went: tells whether a snapshot is old."""
 
     def process(self, request: Request, aor: str, flow: Flow, now: float) -> Answer:
         """Do what a REGISTER for `aor` asks. All its contacts take effect or none. Never raises."""
@@ -91,10 +93,19 @@ class Registrar:
         alive = [binding for binding in self._bindings.get(aor, ()) if binding.expires_at > now]
         return sorted(alive, key=lambda binding: -binding.q)
 
+    def is_bound(self, flow: Flow, now: float, aor: str = "") -> bool:
+        """Whether a phone is reached over `flow`: one of `aor`, or any."""
+        aors = self._of_flow.get(flow, ())
+        return any(
+            binding.flow == flow
+            for bound in ((aor,) if aor in aors else () if aor else aors)
+            for binding in self.bindings(bound, now)
+        )
+
     def flow_closed(self, flow: Flow) -> None:
         """Drop what a dead stream flow carried (RFC 5626 s4.2.1)."""
-        for aor in self._of_stream.pop(flow.id, ()):
-            self._replace(aor, [kept for kept in self._bindings.get(aor, ()) if not _is_over(kept, flow)])
+        for aor in tuple(self._of_flow.get(flow, ()) if flow.is_stream else ()):
+            self._replace(aor, [kept for kept in self._bindings[aor] if kept.flow != flow])
 
     def tick(self, now: float) -> None:
         """Drop what is over."""
@@ -109,37 +120,43 @@ class Registrar:
             {
                 "aor": aor,
                 "contact": str(binding.contact),
-                "expires": binding.expires_at - now,
+                "expires": round(binding.expires_at - now, 3),
                 "call_id": binding.call_id,
                 "sequence": binding.sequence,
                 "path": list(binding.path),
-                "transport": binding.flow.transport,
                 "local": list(binding.flow.local),
                 "remote": list(binding.flow.remote),
-                "flow": binding.flow.id,
             }
             for aor, bindings in self._bindings.items()
             for binding in bindings
             if not binding.flow.is_stream
         ]
 
-    def restore(self, entries: Iterable[dict[str, Any]], now: float, age: float = 0.0) -> None:
-        """Take back a snapshot that is `age` seconds old. Raises ProtocolError, KeyError for what is none."""
+    def restore(
+        self,
+        entries: Iterable[dict[str, Any]],
+        flow_between: Callable[[tuple[str, int], tuple[str, int]], Flow | None],
+        now: float,
+        age: float = 0.0,
+    ) -> int:
+        """Take back a snapshot that is `age` seconds old, all of it or nothing; how many bindings still are.
+
+        `flow_between` gives the datagram flow that leads from a local to a remote address now; a binding without one
+        is dropped, and so is one whose time is over. Raises ProtocolError, KeyError, TypeError or ValueError for what
+        is no snapshot.
+        """
+        restored: dict[str, list[Binding]] = {}
         for entry in entries:
-            contact = NameAddr.parse(entry["contact"])
-            transport = cast("Transport", entry["transport"])
-            flow = Flow(transport, tuple(entry["local"]), tuple(entry["remote"]), entry["flow"])
-            binding = Binding(
-                contact,
-                flow,
-                now + entry["expires"] - age,
-                entry["call_id"],
-                entry["sequence"],
-                _q(contact),
-                tuple(entry["path"]),
-            )
-            if binding.expires_at > now:
-                self._replace(entry["aor"], [*self._bindings.get(entry["aor"], ()), binding])
+            contact = NameAddr.parse(str(entry["contact"]))
+            left = min(float(entry["expires"]), self._max_expires) - age
+            flow = flow_between(_address(entry["local"]), _address(entry["remote"]))
+            call_id, sequence, path = str(entry["call_id"]), int(entry["sequence"]), tuple(map(str, entry["path"]))
+            if flow is not None and left > 0:
+                binding = Binding(contact, flow, now + left, call_id, sequence, _q(contact), path)
+                restored.setdefault(str(entry["aor"]), []).append(binding)
+        for aor, bindings in restored.items():
+            self._replace(aor, bindings)
+        return sum(map(len, restored.values()))
 
     def _without_all(self, request: Request, aor: str, now: float) -> list[Binding]:
         """`Contact: *` is for taking everything back, and for nothing else (RFC 3261 s10.2.2)."""
@@ -186,13 +203,19 @@ class Registrar:
         return min(expires, self._max_expires)
 
     def _replace(self, aor: str, bindings: list[Binding]) -> None:
+        self.changes += 1
+        before = {binding.flow for binding in self._bindings.get(aor, ())}
+        after = {binding.flow for binding in bindings}
+        for flow in after - before:
+            self._of_flow.setdefault(flow, set()).add(aor)
+        for flow in before - after:
+            self._of_flow[flow].discard(aor)
+            if not self._of_flow[flow]:
+                del self._of_flow[flow]
         if not bindings:
             self._bindings.pop(aor, None)
             return
         self._bindings[aor] = bindings
-        for binding in bindings:
-            if binding.flow.is_stream:
-                self._of_stream.setdefault(binding.flow.id, set()).add(aor)
         first = min(binding.expires_at for binding in bindings)
         if first < self._awaited.get(aor, math.inf):
             self._awaited[aor] = first
@@ -228,8 +251,9 @@ def _q(contact: NameAddr) -> float:
     return float(text)
 
 
-def _is_over(binding: Binding, dead: Flow) -> bool:
-    return dead.is_stream and binding.flow.is_stream and binding.flow.id == dead.id
+def _address(pair: list[Any]) -> tuple[str, int]:
+    host, port = pair
+    return str(host), int(port)
 
 
 def _without_expires(contact: NameAddr) -> NameAddr:

@@ -40,16 +40,16 @@ class TransactionLayer:
 
     # What comes in.
 
-    def request_received(self, request: Request, flow: Flow, now: float) -> ServerTransaction | None:
-        """The new transaction of `request`, or None when it was a repeat and is dealt with. Not for ACK.
-
-        A new request is stamped with its source before anyone answers it.
-        """
-        key = _server_key(request, request.method)
-        known = self._servers.get(key)
+    def repeat_received(self, request: Request, now: float) -> bool:
+        """Whether `request`, no ACK, was here before and is dealt with."""
+        known = self._servers.get(_server_key(request, request.method))
         if known is not None:
             known.request_received(now)
-            return None
+        return known is not None
+
+    def request_received(self, request: Request, flow: Flow, now: float) -> ServerTransaction:
+        """The transaction of a new `request`, no ACK, which is stamped with its source before anyone answers it."""
+        key = _server_key(request, request.method)
         stamp_source(request, flow)
         merge_key = None if request.to.tag else _merge_key(request)
         transaction = ServerTransaction(self, request, key, merge_key, flow)
@@ -70,9 +70,9 @@ class TransactionLayer:
         transaction = self._servers.get(_server_key(request, "INVITE"))
         return transaction is not None and transaction.ack_received(now)
 
-    def find_cancelled(self, cancel: ServerTransaction) -> ServerTransaction | None:
+    def find_cancelled(self, cancel: Request) -> ServerTransaction | None:
         """The INVITE that a CANCEL means (RFC 3261 s9.2)."""
-        return self._servers.get((*cancel.key[:-1], "INVITE"))
+        return self._servers.get(_server_key(cancel, "INVITE"))
 
     def response_received(self, response: Response, now: float) -> None:
         if len(response.vias) > 1:

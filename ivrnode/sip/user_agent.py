@@ -41,7 +41,8 @@ class UserAgent:
     """Both sides of SIP for one node: sessions, registrations and loose requests.
 
     `ids` gives tags, branches and Call-IDs (pass a `SystemRandom`); `sent_by` our (host, port) as the peers of a flow
-    see it; `user` is the user part of our Contact; `allow` the methods that are not refused with 405.
+    see it; `user` is the user part of our Contact; `allow` the methods that are not refused with 405. `admits` is asked
+    about each request that belongs to nothing that is under way: one that it does not admit gets no answer.
     """
 
     def __init__(
@@ -50,14 +51,16 @@ class UserAgent:
         sent_by: Callable[[Flow], tuple[str, int]],
         user: str = "ivrnode",
         allow: Sequence[str] = ALLOW,
+        admits: Callable[[Request, Flow, float], bool] = lambda request, flow, now: True,
     ) -> None:
         self.layer = TransactionLayer(ids, sent_by)
         self.allow_text = ", ".join(allow)
         self._allow = tuple(allow)
+        self._admits = admits
         self._user = user
         self._events: list[Event] = []
         self._sessions: dict[tuple[str, str], InviteSession] = {}
-        self._sessions_of_stream: dict[int, set[InviteSession]] = {}
+        self._sessions_of_flow: dict[Flow, set[InviteSession]] = {}
         self._registrations_of_stream: dict[int, set[Registration]] = {}
         self._request_count = 0
 
@@ -71,6 +74,10 @@ class UserAgent:
         """Sessions that a request could still be for."""
         return len(self._sessions)
 
+    def has_session_over(self, flow: Flow) -> bool:
+        """Whether the requests of some session come and go over `flow`."""
+        return flow in self._sessions_of_flow
+
     # Doors.
 
     def receive(self, data: bytes, flow: Flow, now: float) -> None:
@@ -78,7 +85,7 @@ class UserAgent:
         try:
             message = parse_message(data, is_stream=flow.transport in ("tcp", "tls"))
         except MessageError as error:
-            self._refuse_unreadable(error, flow)
+            self._refuse_unreadable(error, flow, now)
             return
         if isinstance(message, Response):
             self.layer.response_received(message, now)
@@ -90,7 +97,7 @@ class UserAgent:
         for registration in self._registrations_of_stream.pop(flow.id, ()):
             registration.flow_closed()
         self.layer.flow_closed(flow, now)
-        for session in list(self._sessions_of_stream.get(flow.id, ())):
+        for session in list(self._sessions_of_flow.get(flow, ())):
             session.flow_closed()
 
     def flow_refused(self, flow: Flow, now: float) -> None:
@@ -225,9 +232,12 @@ class UserAgent:
         if request.method == "ACK":
             self._ack_received(request, now)
             return
-        transaction = self.layer.request_received(request, flow, now)
-        if transaction is None:
+        if self.layer.repeat_received(request, now):
             return
+        if not self._is_expected(request) and not self._admits(request, flow, now):
+            self.faults["not admitted"] += 1
+            return
+        transaction = self.layer.request_received(request, flow, now)
         try:
             if request.method == "CANCEL":
                 self._cancel_received(request, transaction, now)
@@ -239,6 +249,13 @@ class UserAgent:
             headers = error.headers if isinstance(error, RefusalError) else ()
             reason = None if isinstance(error, RefusalError) else str(error)
             self.respond(Asked(request, flow, transaction), error.status, now, reason, headers)
+
+    def _is_expected(self, request: Request) -> bool:
+        """Whether `request` belongs to a call that is under way."""
+        if request.method == "CANCEL":
+            return self.layer.find_cancelled(request) is not None
+        tag = request.to.tag
+        return tag is not None and (request.call_id, tag) in self._sessions
 
     def _dispatch(self, request: Request, transaction: ServerTransaction, flow: Flow, now: float) -> None:
         tag = request.to.tag
@@ -271,17 +288,17 @@ class UserAgent:
 
     def _cancel_received(self, request: Request, transaction: ServerTransaction, now: float) -> None:
         """A CANCEL that finds its INVITE gets 200; what becomes of the INVITE is its owner's (RFC 3261 s9.2)."""
-        invite = self.layer.find_cancelled(transaction)
+        invite = self.layer.find_cancelled(request)
         if invite is None:
             raise RefusalError(481)
         transaction.respond(request.response(200, to_tag=invite.local_tag or self.layer.new_tag()), now)
         if invite.owner is not None:
             invite.owner.cancel_received(request, now)
 
-    def _refuse_unreadable(self, error: MessageError, flow: Flow) -> None:
+    def _refuse_unreadable(self, error: MessageError, flow: Flow, now: float) -> None:
         """Answer without a transaction what can be answered at all."""
         self.faults[f"unreadable {error.status}"] += 1
-        if error.request is not None:
+        if error.request is not None and self._admits(error.request, flow, now):
             stamp_source(error.request, flow)
             response = error.request.response(error.status, str(error), to_tag=self.layer.new_tag())
             self.layer.send(bytes(response), flow)
@@ -308,12 +325,11 @@ class UserAgent:
         self._watch(session)
 
     def _watch(self, session: InviteSession) -> None:
-        if session.flow.is_stream:
-            self._sessions_of_stream.setdefault(session.flow.id, set()).add(session)
+        self._sessions_of_flow.setdefault(session.flow, set()).add(session)
 
     def _unwatch(self, session: InviteSession) -> None:
-        others = self._sessions_of_stream.get(session.flow.id)
-        if others is not None and session.flow.is_stream:
+        others = self._sessions_of_flow.get(session.flow)
+        if others is not None:
             others.discard(session)
             if not others:
-                del self._sessions_of_stream[session.flow.id]
+                del self._sessions_of_flow[session.flow]

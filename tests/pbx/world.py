@@ -11,6 +11,8 @@ from recording_desk import Desk
 from ivrnode.log import Entry, Log
 from ivrnode.media import messages as media
 from ivrnode.pbx.core import Core
+from ivrnode.pbx.doorman import Doorman
+from ivrnode.pbx.identity import Identity
 from ivrnode.pbx.reception import Reception
 from ivrnode.pbx.registration_desk import RegistrationDesk
 from ivrnode.script import messages as script
@@ -20,6 +22,7 @@ from ivrnode.sip.address import NameAddr
 from ivrnode.sip.digest import DigestServer
 from ivrnode.sip.flow import Flow
 from ivrnode.sip.invite import InviteSession
+from ivrnode.sip.registrar import Registrar
 from ivrnode.sip.uri import Uri
 from ivrnode.sip.user_agent import UserAgent
 from ivrnode.tenancy.store import TenantStore
@@ -50,22 +53,25 @@ class World:
         self.template.write_text("call.say('Hello.')", "utf-8")
         self.now, self.desk, self.lines = 1000.0, desk, list[Entry]()
         log = Log()
-        for category, level in {"SCRIPT": 8, "APP": 6, "MEDIA": 6}.items():
+        for category, level in {"SCRIPT": 9, "APP": 6, "MEDIA": 6}.items():
             log.set_level(category, level)
         log.add_sink(self.lines.append)
         ids = random.Random(3261)
-        store, digest = TenantStore(folder, log, {}), DigestServer(b"k" * 32)
+        store, self.registrar = TenantStore(folder, log, {}), Registrar()
+        doorman = Doorman(log, self.registrar)
+        identity = Identity(DigestServer(b"k" * 32), doorman)
         reception = Reception(
             store,
             Templates(folder, ()),
-            digest,
+            identity,
             log,
             ids,
             settings={},
             secrets={},
             max_calls=limits.get("max_calls", 9),
         )
-        self.core = Core(reception, RegistrationDesk(store, digest, log), desk, log, lambda flow: flow.local, ids)
+        registrations = RegistrationDesk(store, identity, self.registrar, log)
+        self.core = Core(reception, registrations, doorman, desk, log, lambda flow: flow.local, ids)
         self.phone = UserAgent(random.Random(5), lambda flow: flow.local, "phone")
         self.phone_events: list[sip.Event] = []
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sip_network import Network, Peer, Probe, text
 
+from ivrnode.errors import ProtocolError
 from ivrnode.sip.address import NameAddr
 from ivrnode.sip.digest import Credentials, DigestServer
 from ivrnode.sip.events import Asked, Registered, RegistrationFailed
@@ -184,6 +185,11 @@ def test_a_path_is_kept_and_told_to_who_asks() -> None:
     assert desk.registrar.bindings(AOR, desk.now)[0].path == ("<sip:p1.example;lr>", "<sip:p2.example;lr>")
 
 
+def udp_between(local: tuple[str, int], remote: tuple[str, int]) -> Flow | None:
+    """A new process: the same addresses, another number of the socket."""
+    return Flow("udp", local, remote, 8)
+
+
 def test_bindings_outlive_a_restart_but_for_streams() -> None:
     desk = Desk()
     desk.register('"Name" <sip:a@h>;q=0.5;expires=600', "Path: <sip:p.example;lr>")
@@ -193,12 +199,13 @@ def test_bindings_outlive_a_restart_but_for_streams() -> None:
     snapshot = json.loads(json.dumps(desk.registrar.snapshot(desk.now)))
     other = Desk()
     other.now = 5.0
-    other.registrar.restore(snapshot, other.now, age=100.0)
+    assert other.registrar.restore(snapshot, udp_between, other.now, age=100.0) == 1
     [binding] = other.registrar.bindings(AOR, other.now)
     [old] = [binding for binding in before if binding.q == 0.5]
     assert binding.expires_at == pytest.approx(505.0)
-    assert (binding.contact, binding.flow, binding.q, binding.path) == (old.contact, old.flow, old.q, old.path)
-    assert other.register("<sip:a@h>", cseq=1)[0] == 400
+    assert (binding.contact, binding.q, binding.path) == (old.contact, old.q, old.path)
+    assert binding.flow == Flow("udp", UDP.local, UDP.remote, 8)
+    assert other.register("<sip:a@h>", cseq=1, flow=binding.flow)[0] == 400
     other.now = 506.0
     other.registrar.tick(other.now)
     assert other.registrar.snapshot(other.now) == []
@@ -374,3 +381,65 @@ def test_unregistering_during_a_refresh_wins() -> None:
     office.registration.unregister(office.network.now)
     office.network.run(500)
     assert office.told()[-1] == ("registered", 0) and office.bindings() == 0
+
+
+def test_a_snapshot_that_is_none_changes_nothing() -> None:
+    desk = Desk()
+    desk.register("<sip:a@h>;expires=600")
+    good = desk.registrar.snapshot(desk.now)
+    for broken in (
+        [*good, {}],
+        [*good, {**good[0], "contact": "<<"}],
+        [*good, {**good[0], "remote": ["h"]}],
+        [*good, {**good[0], "expires": "soon"}],
+        [*good, "text"],
+        7,
+    ):
+        other = Desk()
+        with pytest.raises((ProtocolError, KeyError, TypeError, ValueError)):
+            other.registrar.restore(broken, udp_between, other.now)  # type: ignore[arg-type]
+        assert other.uris() == []
+
+
+def test_a_snapshot_grants_no_more_than_a_registrar_does() -> None:
+    desk = Desk(max_expires=7200)
+    desk.register("<sip:a@h>;expires=600")
+    [entry] = desk.registrar.snapshot(desk.now)
+    for expires, count in ((1e12, 1), (float("inf"), 1), (float("nan"), 0), (-1, 0)):
+        other = Desk(max_expires=7200)
+        assert other.registrar.restore([{**entry, "expires": expires}], udp_between, other.now) == count
+        other.now += 7201
+        assert other.uris() == []
+
+
+def test_a_binding_whose_socket_is_gone_is_not_restored() -> None:
+    desk = Desk()
+    desk.register("<sip:a@h>;expires=600")
+    other = Desk()
+    assert other.registrar.restore(desk.registrar.snapshot(desk.now), lambda local, remote: None, other.now) == 0
+    assert other.uris() == []
+
+
+def test_which_flows_are_bound() -> None:
+    desk = Desk()
+    assert not desk.registrar.is_bound(UDP, desk.now)
+    desk.register("<sip:a@h>;expires=600")
+    desk.register("<sip:b@h>;expires=100", flow=TCP)
+    assert desk.registrar.is_bound(UDP, desk.now) and desk.registrar.is_bound(UDP, desk.now, AOR)
+    assert not desk.registrar.is_bound(UDP, desk.now, "sip:8@example.com")
+    desk.now += 101
+    assert not desk.registrar.is_bound(TCP, desk.now), "its time is over, whether or not a tick came"
+    desk.register("<sip:a@h>;expires=0")
+    assert not desk.registrar.is_bound(UDP, desk.now)
+
+
+def test_every_change_is_counted() -> None:
+    desk = Desk()
+    seen = {desk.registrar.changes}
+    desk.register("<sip:a@h>;expires=600", flow=TCP)
+    seen.add(desk.registrar.changes)
+    desk.register("<sip:a@h>;expires=600", flow=TCP)
+    seen.add(desk.registrar.changes)
+    desk.registrar.flow_closed(TCP)
+    seen.add(desk.registrar.changes)
+    assert len(seen) == 4
