@@ -197,9 +197,12 @@ class World:
             if config.media.in_process
             else ProcessMedia(self._media_told, ports, self._media_load, self._media_died)
         )
-        self._workers = ScriptWorkers(self, config.scripts.limits, is_unsafe=is_unsafe, pool=config.scripts.pool)
         policy = OutboundPolicy(config.scripts.connect_to)
         self._sockets = WebsocketClients(policy, self)
+        scripts = config.scripts
+        self._workers = ScriptWorkers(
+            self, scripts.limits, is_unsafe=is_unsafe, pool=scripts.pool, hold=self._sockets.hold
+        )
         self._http, self._operators_http = HttpClient(policy), HttpClient(OutboundPolicy(EVERYWHERE))
         self._speech = Speech(config.speech.cache, config.speech.cache_bytes, log=log)
         self._sounds = Sounds(config.tenants, self._http.fetch)

@@ -18,13 +18,17 @@ from ivrnode.script.limits import Bucket, Limits
 
 _BOOT = 1  # Boot is always the first event
 _WRITE = 32 * 1024
+_ANSWERS = (m.Reply, m.Told)
 
 
 class ScriptHost:
-    """One worker as the core sees it. `is_ready` after the lock-down, `is_finished` after Finished."""
+    """One worker as the core sees it. `is_ready` after the lock-down, `is_finished` after Finished.
+
+    `is_behind` while much waits for it: what can be kept back at its source should be, before the queue is full.
+    """
 
     def __init__(self, limits: Limits) -> None:
-        self.is_ready = self.is_finished = False
+        self.is_ready = self.is_finished = self.is_behind = False
         self.audio_dropped = 0
         self._limits = limits
         self._parser = FrameParser(limits.frame)
@@ -33,8 +37,8 @@ class ScriptHost:
         self._audio = Bucket(limits.audio_burst, limits.audio_rate)
         self._log = Bucket(limits.log_rate, limits.log_rate)
         self._lines_dropped = 0
-        self._queue: deque[tuple[bytes, bool]] = deque()  # frame, is audio
-        self._queue_bytes = 0
+        self._queue: deque[tuple[bytes, type[m.Event]]] = deque()
+        self._queue_bytes = self._answer_bytes = 0  # in it: answers apart, of answers
         self._sent = 0  # events given to `send`
         self._handled = 0  # of these, dealt with by the script
         self._audio_waiting: deque[tuple[int, int]] = deque()  # number of the event, its size
@@ -61,50 +65,67 @@ class ScriptHost:
 
     def send(self, event: m.Event) -> None:
         """Queue one event. Audio that finds too much waiting is dropped and counted; ScriptError: the queue is full."""
-        frame = encode(event)
-        is_audio = type(event) is m.AudioHeard
+        frame, kind = encode(event), type(event)
+        size = len(frame)
+        is_audio = kind is m.AudioHeard
         if is_audio and self._is_audio_full():
             self.audio_dropped += 1
             return
-        if self._is_full(len(frame)):
+        if self._is_full(size, kind):
             self._drop_queued_audio()
-            if self._is_full(len(frame)):
+            if self._is_full(size, kind):
                 raise ScriptError(f"it does not read: {len(self._queue)} events wait for it")
-        if type(event) is not m.Result:
+        if kind is not m.Result:
             self._sent += 1
         if is_audio:
-            self._audio_waiting.append((self._sent, len(frame)))
-            self._audio_waiting_bytes += len(frame)
+            self._audio_waiting.append((self._sent, size))
+            self._audio_waiting_bytes += size
         elif type(event) is m.SocketClosed:
             self._sockets.discard(event.socket)
-        self._queue.append((frame, is_audio))
-        self._queue_bytes += len(frame)
+        self._queue.append((frame, kind))
+        if kind in _ANSWERS:
+            self._answer_bytes += size
+        else:
+            self._queue_bytes += size
+        limits = self._limits
+        if len(self._queue) > limits.hold_frames or self._queue_bytes + self._answer_bytes > limits.hold_bytes:
+            self.is_behind = True
 
     def to_send(self) -> bytes:
         """The next frames to write, few enough to be taken at once as a rule; b"" when there are none."""
         frames, size = [], 0
         while self._queue and size < _WRITE:
-            frame, _ = self._queue.popleft()
+            frame, kind = self._queue.popleft()
             frames.append(frame)
             size += len(frame)
-        self._queue_bytes -= size
+            if kind in _ANSWERS:
+                self._answer_bytes -= len(frame)
+            else:
+                self._queue_bytes -= len(frame)
+        if not self._queue:
+            self.is_behind = False
         return b"".join(frames)
 
-    def _is_full(self, size: int) -> bool:
+    def _is_full(self, size: int, kind: type[m.Event]) -> bool:
+        """What the script has asked for has room of its own: eight long answers may come at once."""
         limits = self._limits
-        return len(self._queue) >= limits.queue_frames or self._queue_bytes + size > limits.queue_bytes
+        if len(self._queue) >= limits.queue_frames:
+            return True
+        if kind in _ANSWERS:
+            return self._answer_bytes + size > limits.answer_bytes
+        return self._queue_bytes + size > limits.queue_bytes
 
     def _is_audio_full(self) -> bool:
         limits = self._limits
         return (
             len(self._audio_waiting) >= limits.audio_waiting
             or self._audio_waiting_bytes >= limits.audio_waiting_bytes
-            or self._is_full(0)
+            or self._is_full(0, m.AudioHeard)
         )
 
     def _drop_queued_audio(self) -> None:
         """Make room. The worker counts events as they come, so what was never written takes its number with it."""
-        kept = deque(entry for entry in self._queue if not entry[1])
+        kept = deque(entry for entry in self._queue if entry[1] is not m.AudioHeard)
         for _ in range(len(self._queue) - len(kept)):
             _, size = self._audio_waiting.pop()
             self._audio_waiting_bytes -= size

@@ -29,7 +29,10 @@ class Limits:
     audio_rate: int = 2 * MIB
     log_rate: int = 64 * KIB
     queue_frames: int = 256  # unsent; then audio is dropped, then the worker killed
-    queue_bytes: int = 4 * MIB
+    queue_bytes: int = 4 * MIB  # what was asked for apart
+    answer_bytes: int = (ops.MAX_HTTP + 2) * ops.MAX_FRAME  # unsent; what was asked for: each answer as long as may be
+    hold_frames: int = 64  # unsent; then what can wait has to, until all is sent
+    hold_bytes: int = 1 * MIB
     audio_waiting: int = 256  # chunks that the script has not dealt with
     audio_waiting_bytes: int = 2 * MIB
     ready_seconds: float = 2.0

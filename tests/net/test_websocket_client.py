@@ -26,7 +26,7 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
-        self.is_aborted = False
+        self.is_aborted = self.is_paused = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += bytes(data)
@@ -41,6 +41,12 @@ class Wire(asyncio.Transport):
         return 0
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
+    def pause_reading(self) -> None:
+        self.is_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_paused = False
 
 
 class Told:
@@ -131,6 +137,41 @@ def test_any_pieces_are_the_same_messages(sent: list[bytes], cuts: list[int]) ->
     assert told.messages == by_the_library(stream)
     assert told.failures == []
     assert told.closes == [(1006, "")]
+
+
+@given(frames(), st.lists(st.integers(0, 1 << 20), max_size=20), st.lists(st.integers(0, 12), max_size=4))
+def test_who_is_held_delivers_nothing_until_it_may_go_on(sent: list[bytes], cuts: list[int], holds: list[int]) -> None:
+    """`holds`: after how many messages."""
+    stream = b"".join(sent)
+
+    async def play() -> None:
+        told, wire, clock = Told(), Wire(), [0.0]
+        client = WebsocketClient(REQUEST, told, lambda client: None, lambda: clock[0])
+        client.connection_made(wire)
+        client.flush()
+        client.data_received(handshake(wire.written))
+        deliver = told.message
+
+        def message(data: str | bytes) -> None:
+            deliver(data)
+            if len(told.messages) in holds:
+                client.hold(True)
+
+        told.message = message  # type: ignore[method-assign]
+        for piece in pieces(stream, cuts):
+            client.data_received(piece)
+            while wire.is_paused:
+                count = len(told.messages)
+                assert count in holds
+                clock[0] += 100  # far beyond the time that a pong may take
+                client.tick(clock[0])
+                client.data_received(b"")
+                assert len(told.messages) == count and not told.failures
+                client.hold(False)
+                await asyncio.sleep(0)
+        assert told.messages == by_the_library(stream)
+
+    asyncio.run(play())
 
 
 @given(frames(), st.binary(max_size=60), st.lists(st.integers(0, 1 << 20), max_size=20))

@@ -126,6 +126,36 @@ def test_the_queue_is_bounded_in_bytes() -> None:
         host.send(m.SocketMessage(1, b"x" * 4000))
 
 
+def test_what_was_asked_for_has_room_of_its_own() -> None:
+    host = ready(Limits(queue_bytes=5000, answer_bytes=20_000))
+    for number in range(4):
+        host.send(m.Reply(number, body=b"x" * 4000))
+    host.send(m.Told(1, "request", body=b"x" * 3000))
+    host.send(m.SocketMessage(1, b"x" * 4000))
+    with pytest.raises(ScriptError, match="does not read"):
+        host.send(m.Reply(5, body=b"x" * 4000))
+    assert write_all(host) == [ops.REPLY] * 4 + [ops.TOLD, ops.SOCKET_BINARY]
+    host.send(m.Reply(5, body=b"x" * 19_000))  # and has it again
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [m.DigitPressed("1")] * 5,
+        [m.SocketMessage(1, b"x" * 600)] * 2,
+        [m.Reply(1, body=b"x" * 600), m.SocketMessage(1, b"x" * 500)],
+    ],
+)
+def test_who_has_much_to_read_is_behind_until_all_is_sent(events: list[m.Event]) -> None:
+    host = ready(Limits(hold_frames=4, hold_bytes=1000))
+    for event in events:
+        assert not host.is_behind
+        host.send(event)
+    assert host.is_behind
+    write_all(host)
+    assert not host.is_behind
+
+
 def test_too_many_calls() -> None:
     host = ready(Limits(frames_burst=10, frames_rate=5))
     host.receive(frame(ops.LOG, 5, b"x") * 9, 0)

@@ -96,6 +96,7 @@ class WebsocketClient(asyncio.Protocol):
         self._pending: list[bytes] = []
         self._received = bytearray()  # handshake: its last three bytes; fast lane: a frame that is not yet whole
         self._frame_size = 0  # bytes that `_received` needs before it is worth another look
+        self._is_held = False
         self._fragments: list[Frame] = []
         self._slow_frames = 0
         self._told_unsent = 0
@@ -125,6 +126,24 @@ class WebsocketClient(asyncio.Protocol):
             self._protocol.send_close(CloseCode.NORMAL_CLOSURE, reason)
         self._drain()
 
+    def hold(self, is_held: bool) -> None:
+        """Deliver no message and read nothing until it is called with False: the peer has to wait (TCP's window)."""
+        self._is_held = is_held
+        if self._transport is None or self._transport.is_closing():
+            return
+        if is_held:
+            self._transport.pause_reading()
+            return
+        self._transport.resume_reading()
+        self._ping_at = self._clock() + PING_INTERVAL  # a pong may have waited, too
+        if self._received:
+            asyncio.get_running_loop().call_soon(self._look_again)
+
+    def _look_again(self) -> None:
+        if self.is_open and self._received:
+            held, self._received = bytes(self._received), bytearray()
+            self._frames_received(held)
+
     def abort(self) -> None:
         """Drop the TCP connection now; `closed` follows."""
         self.is_open = False
@@ -135,7 +154,7 @@ class WebsocketClient(asyncio.Protocol):
         """Ping, and give up on a peer that answers no ping or does not close."""
         if now >= self._give_up_at:
             self.abort()
-        elif self.is_open and now >= self._ping_at:
+        elif self.is_open and now >= self._ping_at and not self._is_held:
             if self._awaited_pong:
                 self._fail("no pong")
                 return
@@ -220,6 +239,9 @@ class WebsocketClient(asyncio.Protocol):
         """Deliver the whole messages in `data`, give the library what is special, keep what is not yet whole."""
         at = 0
         while self.is_open:
+            if self._is_held:
+                self._received, self._frame_size = bytearray(data[at:]), 0
+                return
             start, end = _payload_bounds(data, at)
             if end > len(data):
                 self._received, self._frame_size = bytearray(data[at:]), end - at

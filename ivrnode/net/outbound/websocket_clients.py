@@ -64,6 +64,7 @@ class WebsocketClients:
         self._contexts: dict[bool, ssl.SSLContext] = {}
         self._calls: dict[str, dict[int, _Socket]] = {}
         self._unflushed: list[WebsocketClient] = []
+        self._held: set[str] = set()
         self._is_empty = asyncio.Event()
 
     def open(self, key: Key, url: str, headers: Sequence[Header], verify: bool, timeout: float) -> bool:
@@ -76,7 +77,7 @@ class WebsocketClients:
         sockets = self._calls.setdefault(call, {})
         if number in sockets:
             return False
-        sockets[number] = opened = _Socket(key, self._listener, self._forget)
+        sockets[number] = opened = _Socket(key, self._listener, self._forget, is_held=call in self._held)
         self._is_empty.clear()
         opened.start(self._connect(opened, url, tuple(headers), verify, timeout, len(sockets)), timeout)
         return True
@@ -90,6 +91,16 @@ class WebsocketClients:
         """Begin to close. Harmless twice and for an unknown key."""
         if (found := self._calls.get(key[0], _NONE).get(key[1])) is not None:
             found.close(code, reason)
+
+    def hold(self, call: str, is_held: bool) -> None:
+        """Deliver no more messages of this call until it is called with False: its script has enough to do, and the
+        far ends have to wait."""
+        if is_held:
+            self._held.add(call)
+        else:
+            self._held.discard(call)
+        for each in self._calls.get(call, _NONE).values():
+            each.hold(is_held)
 
     def close_call(self, call: str) -> None:
         """The call is over: close all of its sockets. The listener still hears how each one ended."""
@@ -187,8 +198,9 @@ class _Socket:
     A listener that raises is reported to the loop's exception handler and ends nothing else.
     """
 
-    def __init__(self, key: Key, listener: SocketListener, forget: Callable[[Key], None]) -> None:
+    def __init__(self, key: Key, listener: SocketListener, forget: Callable[[Key], None], *, is_held: bool) -> None:
         self.client: WebsocketClient | None = None
+        self._is_held = is_held
         self._key = key
         self._listener = listener
         self._forget = forget
@@ -204,6 +216,11 @@ class _Socket:
             self.client.close(code, reason)
         else:
             self.abort()
+
+    def hold(self, is_held: bool) -> None:
+        self._is_held = is_held
+        if self.is_opened and self.client is not None:
+            self.client.hold(is_held)
 
     def abort(self) -> None:
         if not self.is_opened and self._task is not None:
@@ -228,6 +245,8 @@ class _Socket:
 
     def opened(self, subprotocol: str) -> None:
         self.is_opened = True
+        if self._is_held:
+            self.hold(True)
         self._tell(self._listener.socket_opened, subprotocol)
 
     def message(self, data: str | bytes) -> None:

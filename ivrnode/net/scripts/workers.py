@@ -56,6 +56,7 @@ class _Worker:
         self.pid, self.pidfd = 0, -1
         self.unsent = memoryview(b"")
         self.is_to_flush = False  # something was queued in this turn of the loop
+        self.is_held = False  # what can wait does
         self.deadline = 0.0  # to be READY, later for the grace; 0: none
         self.end: ScriptEnd | None = None
         self.watched = 0  # number of the event under the watchdog's eye
@@ -86,9 +87,12 @@ class ScriptWorkers:
         is_unsafe: bool = False,
         pool: int = _POOL,
         clock: Callable[[], float] = time.monotonic,
+        hold: Callable[[str, bool], None] = lambda call, is_held: None,
     ) -> None:
-        """`clock`: the seconds in which rates are counted; a simulated call's are not the machine's."""
+        """`clock`: the seconds in which rates are counted; a simulated call's are not the machine's. `hold(call, True)`
+        is called when a script has much to read, so that its sockets can wait; with False when they may go on."""
         self._listener, self._limits, self._is_unsafe = listener, limits, is_unsafe
+        self._hold = hold
         self._pool_size = pool
         self._clock = clock
         self._request_limits = {
@@ -155,6 +159,8 @@ class ScriptWorkers:
         except ScriptError as error:
             self._end(worker, ScriptEnd("killed", str(error), is_fault=True))
             return
+        if worker.host.is_behind is not worker.is_held:
+            self._set_held(worker)
         if type(event) is HungUp:
             worker.deadline = time.monotonic() + event.grace
         if worker.host.is_ready and not worker.is_to_flush:
@@ -278,6 +284,15 @@ class ScriptWorkers:
                 self._write(worker)
 
     def _write(self, worker: _Worker) -> None:
+        self._write_queue(worker)
+        if worker.host.is_behind is not worker.is_held:
+            self._set_held(worker)
+
+    def _set_held(self, worker: _Worker) -> None:
+        worker.is_held = worker.host.is_behind
+        self._hold(worker.call, worker.is_held)
+
+    def _write_queue(self, worker: _Worker) -> None:
         while data := worker.unsent or memoryview(worker.host.to_send()):
             try:
                 size = worker.sock.send(data)
@@ -320,6 +335,8 @@ class ScriptWorkers:
             self._not_before = time.monotonic() + PAUSE
         if worker.call:
             del self._calls[worker.call]
+            if worker.is_held:
+                self._hold(worker.call, False)
             dropped = worker.host.audio_dropped
             self._listener.script_ended(worker.call, ScriptEnd(end.reason, end.text, end.is_fault, dropped))
         if not self._workers:
