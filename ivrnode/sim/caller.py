@@ -11,6 +11,7 @@ from ivrnode.rtp.telephone_event import DIGITS
 from ivrnode.sim.desk import Desk
 from ivrnode.sim.timeline import Moment, to_json, to_text
 from ivrnode.sim.witness import Report
+from ivrnode.sim.words import words_of
 
 _RATE = 8000
 _SILENCE = 0.7  # seconds after which the node has finished, as far as a caller can tell
@@ -85,8 +86,10 @@ class Caller:
         """Are these words heard, whole sentences of them, within so many seconds and after what was asked for last?
 
         Known from what the script gives to `call.say` and what the stand-in says, and checked on the wire. Case and
-        punctuation do not count.
+        punctuation do not count. Raises ValueError for a text without a word.
         """
+        if not words_of(text):
+            raise ValueError(f"hears({text!r}) asks for no words: ask for some, or use hears_sound()")
         words = self._report.words
         if self._run(lambda: words.find(text), within) or words.find(text):
             return Finding(True, f'heard "{text}"')

@@ -13,9 +13,11 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ivrnode.errors import ScriptError
 from ivrnode.log import Log
 from ivrnode.pbx.core import Core
 from ivrnode.pbx.doorman import Doorman
@@ -43,7 +45,7 @@ from ivrnode.sip.registrar import Registrar
 from ivrnode.tenancy.gateways import MailServer
 from ivrnode.tenancy.secrets import Secret
 from ivrnode.tenancy.store import TenantStore
-from ivrnode.tenancy.templates import Templates
+from ivrnode.tenancy.templates import Template, Templates
 
 _GRACE = 7.0
 _MAX_CALLS = 100
@@ -54,6 +56,17 @@ class DeskSecret(Secret):
 
     def is_for(self, host: str) -> bool:
         return True
+
+
+class LinkedTemplates(Templates):
+    """What is told of a template is to name the file that was given, not the desk's link to it."""
+
+    def find(self, tenant: str = "", node: str = "") -> Template:
+        template = super().find(tenant, node)
+        path, error = template.path.resolve(), template.error
+        if error is not None:
+            error = ScriptError(error.message, file=str(path), line=error.line, column=error.column)
+        return replace(template, path=path, error=error)
 
 
 class Desk:
@@ -83,7 +96,7 @@ class Desk:
         registrar = Registrar()
         doorman = Doorman(self.log, registrar, rate=0)  # the clock stands still while a test prepares its calls
         identity = Identity(DigestServer(ids.randbytes(32)), doorman)
-        templates = Templates(folder, ALLOWED)
+        templates = LinkedTemplates(folder, ALLOWED)
         reception = Reception(
             store, templates, identity, self.log, ids, settings={}, secrets=self._secrets, max_calls=_MAX_CALLS
         )

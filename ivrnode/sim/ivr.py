@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from ivrnode.errors import ConfigError
 from ivrnode.pbx.http_messages import HttpRequest
@@ -20,6 +23,25 @@ from ivrnode.sim.studio import Studio
 from ivrnode.sim.web import LaidOutWeb
 
 Rules = Sequence[Mapping[str, Any]]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _blames_test(method: Callable[P, T]) -> Callable[P, T]:
+    """A wrong key stands in the test, and in a tenant.toml that only the desk has seen: its line is the test's."""
+
+    @functools.wraps(method)
+    def blame(*arguments: P.args, **keywords: P.kwargs) -> T:
+        try:
+            return method(*arguments, **keywords)
+        except ConfigError as error:
+            frame = sys._getframe()
+            while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith("ivrnode."):
+                frame = frame.f_back
+            key = re.sub(r"^nodes\.\w+\.", "", error.key)
+            raise ConfigError(error.message, file=frame.f_code.co_filename, key=key, line=frame.f_lineno) from None
+
+    return blame
 
 
 class Ivr:
@@ -55,18 +77,21 @@ class Ivr:
         self.callers.append(caller)
         return caller
 
+    @_blames_test
     def node(
         self, script: str | Path, extension: str = "", *, settings: Mapping[str, Any] | None = None, **keys: Any
     ) -> str:
         """A node that runs `script`, to be transferred to. Its extension: from 700 on, unless it is given."""
         return self._desk.tenant.add_node(self._find(script), extension, settings=settings or {}, **keys)
 
+    @_blames_test
     def phone(self, extension: str, *, answers: int = 200) -> Phone:
         """A registered phone that takes calls; `answers`: 486 = it is busy, 180 = it only rings."""
         return self._desk.add_extension(extension, answers=answers)
 
+    @_blames_test
     def tenant(self, **keys: Any) -> None:
-        """Keys of the tenant in tenant.toml."""
+        """Keys of the tenant in tenant.toml. Raises ConfigError."""
         self._desk.tenant.configure(keys)
 
     def service(self, rules: Rules | str | Path | None = None, *, faults: Sequence[str] = ()) -> None:

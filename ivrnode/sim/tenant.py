@@ -1,4 +1,8 @@
-"""The tenant on the desk: a folder like any other tenant's, written by the desk."""
+"""The tenant on the desk: a folder like any other tenant's, written by the desk.
+
+A script is a link in it to the file that was given, and so are the sounds that the script would have: those of
+`prompts/` beside it, and where it lies in a tenant's folder (`TENANT/nodes/700/ivrnode.py`), those of the tenant.
+"""
 
 from __future__ import annotations
 
@@ -10,45 +14,60 @@ from typing import Any
 from ivrnode.errors import ConfigError
 from ivrnode.sim.phone import DOMAIN
 from ivrnode.tenancy.templates import TEMPLATE_FILE
-from ivrnode.tenancy.tenant import TENANT_FILE
+from ivrnode.tenancy.tenant import TENANT_FILE, load_tenant
 
 FIRST_NODE = 700
 PASSWORD = "not a secret"
+NODES, PROMPTS = "nodes", "prompts"
 
 
 class TenantFolder:
-    """`folder` is the tenants' folder. Every change is on disk at once."""
+    """`folder` is the tenants' folder. Every change is on disk at once, or there is none: ConfigError."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / DOMAIN
-        self._nodes: dict[str, dict[str, Any]] = {}
-        self._accounts: dict[str, dict[str, Any]] = {}
-        self._keys: dict[str, Any] = {"access": "public"}
+        self._document: dict[str, Any] = {"access": "public", "nodes": {}, "accounts": {}}
 
     def configure(self, keys: Mapping[str, Any]) -> None:
         """Keys of tenant.toml."""
-        self._keys |= keys
-        self._write()
+        self._change({**self._document, **keys})
 
     def add_node(self, script: Path, extension: str = "", **keys: Any) -> str:
         """A node that runs the file `script` as it stands. Its extension: the next free one, unless it is given."""
-        extension = extension or str(FIRST_NODE + len(self._nodes))
-        link = self.folder / "nodes" / extension / TEMPLATE_FILE
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to(script.resolve())
-        self._nodes[extension] = keys
-        self._write()
+        extension = extension or str(FIRST_NODE + len(self._document["nodes"]))
+        self._add("nodes", extension, keys)
+        script, node = script.resolve(), self.folder / NODES / extension
+        _link(node / TEMPLATE_FILE, script)
+        _link(node / PROMPTS, script.parent / PROMPTS)
+        if script.parent.parent.name == NODES:
+            _link(self.folder / PROMPTS, script.parent.parent.parent / PROMPTS)
         return extension
 
     def add_account(self, name: str) -> None:
-        self._accounts[name] = {"password": PASSWORD}
-        self._write()
+        self._add("accounts", name, {"password": PASSWORD})
 
-    def _write(self) -> None:
-        document = self._keys | {"nodes": self._nodes, "accounts": self._accounts}
+    def _add(self, table: str, name: str, keys: Mapping[str, Any]) -> None:
+        self._change({**self._document, table: {**self._document[table], name: keys}})
+
+    def _change(self, document: dict[str, Any]) -> None:
+        text = _toml(document)
+        self._write(text)
+        try:
+            load_tenant(self.folder, {})
+        except ConfigError:
+            self._write(_toml(self._document))
+            raise
+        self._document = document
+
+    def _write(self, text: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / TENANT_FILE).write_text(_toml(document), "utf-8")
+        (self.folder / TENANT_FILE).write_text(text, "utf-8")
+
+
+def _link(link: Path, target: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
 
 
 def _toml(document: Mapping[str, Any]) -> str:

@@ -162,10 +162,8 @@ class World:
         return NODE
 
     def run_script(self, call: str, boot: Boot) -> None:
-        # Tracebacks are to name the file that was given, not the link to it.
-        name = str(Path(boot.filename).resolve())
         self._told[call] = self._clock.now
-        self._studio.workers.run(call, replace(boot, filename=name, clock=self._clock.now))
+        self._studio.workers.run(call, replace(boot, clock=self._clock.now))
 
     def tell_script(self, call: str, event: Event) -> None:
         if self._told.get(call) != self._clock.now and type(event) is not Result:

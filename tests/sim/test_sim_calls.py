@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import sound
+from ivrnode.audio.wav import write_wav
 from ivrnode.errors import ConfigError
 from ivrnode.realtime.voice import tone
 from ivrnode.sim.caller import CallError
@@ -233,3 +235,51 @@ def test_a_transfer_to_another_node(ivr: Ivr, write: Write) -> None:
     ivr.node(write("call.say('You have reached the other node.')"), "750")
     caller = ivr.call(write("call.transfer('750')"))
     assert caller.hears("you have reached the other node")
+
+
+def test_a_wrong_key_is_told_with_the_line_of_the_test(ivr: Ivr, write: Write) -> None:
+    path = write("call.say('Hello.')")
+    here = Path(__file__).name
+    line = test_a_wrong_key_is_told_with_the_line_of_the_test.__code__.co_firstlineno
+    with pytest.raises(ConfigError, match=rf'{here}:{line + 5}: languages: unknown key .*: did you mean "language"'):
+        ivr.call(path, languages="de")
+    with pytest.raises(ConfigError, match=rf"{here}:{line + 7}: max_call: unknown key"):
+        ivr.tenant(max_call=3)
+    with pytest.raises(ConfigError, match=rf"{here}:{line + 9}: a setting cannot be"):
+        ivr.node(path, settings={"hours": {9, 17}})
+    with pytest.raises(ConfigError, match=rf'{here}:{line + 11}: accounts\."no name": .*cannot be a name'):
+        ivr.phone("no name")
+    assert ivr.call(path).hears("Hello"), "a wrong key is not kept"
+
+
+def test_a_fault_of_syntax_names_the_file_that_was_given(ivr: Ivr, write: Write) -> None:
+    path = write("call.say('Hello.')\ncall.say(")
+    caller = ivr.call(path)
+    assert caller.errors[0].startswith(f"the template cannot be used: {path}:2:9: syntax error")
+
+
+@pytest.mark.parametrize("text", ["", " ", "...", "?!"])
+def test_to_hear_no_words_is_a_fault_of_the_test(text: str, ivr: Ivr, write: Write) -> None:
+    caller = ivr.call(write("call.say('Hello.')"))
+    with pytest.raises(ValueError, match="asks for no words"):
+        caller.hears(text)
+
+
+def test_prompts_lie_beside_the_script(ivr: Ivr, tmp_path: Path) -> None:
+    """As under `ivrnode serve`: the node's own first, then the tenant's."""
+    node = tmp_path / "example.com" / "nodes" / "700"
+    for folder, hertz in ((node, 1000), (tmp_path / "example.com", 500)):
+        (folder / "prompts").mkdir(parents=True)
+        for name in ("both", "tenant" if hertz == 500 else "node"):
+            write_wav(folder / "prompts" / f"{name}.wav", sound.tone(hertz, 8000, 500), 8000)
+    (node / "ivrnode.py").write_text("for name in settings['play']:\n    call.play(url='prompt:' + name)\n")
+    for name, hertz in (("both", 1000), ("node", 1000), ("tenant", 500)):
+        caller = ivr.call(node / "ivrnode.py", settings={"play": [name]})
+        assert caller.hears_sound(0.4)
+        caller.waits(1)
+        heard = bytes(caller._phone.handset.heard)
+        assert sound.tone_level(heard[1600:6400], hertz, 8000) > 5000
+        assert not caller.log
+    caller = ivr.call(node / "ivrnode.py", settings={"play": ["none"]})
+    assert not caller.hears_sound(0.1, within=2)
+    assert "there is no prompt none" in caller.log[0]
