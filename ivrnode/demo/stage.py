@@ -80,7 +80,7 @@ hosts = ["127.0.0.1"]
 
 [log.levels]
 SCRIPT = 6
-WEBCLIENT = 4
+WEBCLIENT = 5
 APP = 6
 """
 

@@ -155,8 +155,8 @@ class Call(IncomingCall):
     # The script.
 
     def script_acted(self, action: script.Action, now: float) -> None:
-        if self._log.is_on("SCRIPT", 8, self.tenant):
-            self.write("SCRIPT", 8, summary(action))
+        if self._log.is_on("SCRIPT", 9, self.tenant):
+            self.write("SCRIPT", 9, summary(action))
         if self._is_giving_up or (self.state is State.RELEASED and isinstance(action, _OF_THE_CALLER)):
             return
         match action:

@@ -11,27 +11,24 @@ MOST = 4000
 AUDIO_KEYS = {"audio", "delta", "chunk", "data", "audio_base_64", "user_audio_chunk"}
 
 
-def shorten(data: str | bytes) -> tuple[str, bool]:
-    """The text to log, and whether the frame carries audio."""
+def shorten(data: str | bytes) -> str:
+    """The text to log."""
     if isinstance(data, bytes):
-        return f"<{len(data)} bytes>", True
+        return f"<{len(data)} bytes>"
     if len(data) <= LONG:
-        return data, False
+        return data
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:
-        return data[:MOST], False
-    found: list[str] = []
-    short = _shorten(value, "", found)
-    return orjson.dumps(short).decode()[:MOST], bool(found)
+        return data[:MOST]
+    return orjson.dumps(_shorten(value, "")).decode()[:MOST]
 
 
-def _shorten(value: Any, key: str, found: list[str]) -> Any:
+def _shorten(value: Any, key: str) -> Any:
     if isinstance(value, dict):
-        return {name: _shorten(child, name, found) for name, child in value.items()}
+        return {name: _shorten(child, name) for name, child in value.items()}
     if isinstance(value, list):
-        return [_shorten(child, key, found) for child in value]
+        return [_shorten(child, key) for child in value]
     if isinstance(value, str) and len(value) > LONG and key in AUDIO_KEYS:
-        found.append(key)
         return f"<{len(value)} characters>"
     return value

@@ -56,7 +56,7 @@ class ScriptRun:
             call.write("SCRIPT", 2, f"no script: too many of this tenant were killed; the next try in {seconds:.0f} s")
             return False
         self.is_alive, self._boot = True, boot
-        call.write("SCRIPT", 6, f"start {boot.filename}")
+        call.write("SCRIPT", 5, f"start {boot.filename}")
         self._house.effects.run_script(call.id, boot)
         return True
 
@@ -64,7 +64,7 @@ class ScriptRun:
         """The worker is gone."""
         self.is_alive = False
         is_bad = end.is_fault or end.reason in ("crashed", "start_failed")
-        self._call.write("SCRIPT", 1 if is_bad else 6, f"script {end.reason}: {end.text}".removesuffix(": "))
+        self._call.write("SCRIPT", 1 if is_bad else 5, f"script {end.reason}: {end.text}".removesuffix(": "))
         if end.audio_dropped:
             self._call.write("MEDIA", 3, f"script too slow: {end.audio_dropped} chunks of sound were dropped")
         self._count(end, now)

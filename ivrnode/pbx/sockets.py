@@ -12,7 +12,7 @@ from ivrnode.pbx.masks import Masks
 from ivrnode.script import messages as script
 from ivrnode.tenancy.secrets import Secrets
 
-FAILURE, LIFE, TEXT_FRAME, AUDIO_FRAME = 3, 4, 7, 9
+FAILURE, LIFE, FRAME = 3, 5, 9
 POLICY_VIOLATION = 1008  # RFC 6455 s7.4.1
 
 Tell = Callable[[script.Event], None]
@@ -114,7 +114,5 @@ class Sockets:
         self._log.write("WEBCLIENT", level, text, tenant=self._tenant, call=self._call)
 
     def _write_frame(self, direction: str, socket: int, data: str | bytes) -> None:
-        if not self._log.is_on("WEBCLIENT", TEXT_FRAME, self._tenant):
-            return
-        text, has_audio = shorten(data)
-        self._write(AUDIO_FRAME if has_audio else TEXT_FRAME, f"{direction} {self._name(socket)} {text}")
+        if self._log.is_on("WEBCLIENT", FRAME, self._tenant):
+            self._write(FRAME, f"{direction} {self._name(socket)} {shorten(data)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ivrnode.log import Entry
 from ivrnode.media.messages import ItemDone
 from ivrnode.pbx.call import APOLOGY, Call
@@ -14,6 +16,10 @@ from ivrnode.sim.words import Piece, Words
 LEVELS = {"SCRIPT": 5, "WEBCLIENT": 5, "APP": 6, "MEDIA": 3, "CONFIG": 2, "SIP": 3, "EMAIL": 5}
 """What the log has to let through for it."""
 _ERROR = 1
+_LIFE_LEVEL = 5
+_is_life = re.compile(r"start .+\.py|script (finished|killed)(: .*)?|\w+ template, (version|no version) .*").fullmatch
+"""Of a script: not among its own lines."""
+_WEB_REQUEST = ("> ", "< ")
 _TOLD_OTHERWISE = ("says (", "key ")
 _SHORTEST_SOUND = 0.04
 
@@ -41,13 +47,15 @@ class Report:
     def written(self, entry: Entry) -> None:
         """A line of the log."""
         match entry.category:
+            case "SCRIPT" if entry.level == _LIFE_LEVEL and _is_life(entry.text):
+                pass
             case "SCRIPT":
                 self.log.append(entry.text)
                 if entry.level <= _ERROR:
                     self.errors.append(entry.text)
                 self.add("error" if entry.level <= _ERROR else "log", entry.text)
             case "WEBCLIENT":
-                self.add("socket" if entry.level < LEVELS["WEBCLIENT"] else "web", entry.text)
+                self.add("web" if entry.text.startswith(_WEB_REQUEST) else "socket", entry.text)
             case "APP" if entry.text.startswith("answered "):
                 self.add("call", "answered")
             case "APP" if entry.text.startswith("ended: "):

@@ -27,7 +27,7 @@ def lines(world: World, category: str, part: str) -> list[int]:
     return [entry.level for entry in world.lines if entry.category == category and part in entry.text]
 
 
-def test_each_api_call_is_a_line_of_level_8(world: World) -> None:
+def test_each_api_call_is_a_line_of_level_9(world: World) -> None:
     world.act(
         script.Play(1, "pcm16", 8000, b"\0" * 320, "t"),
         script.Stream("g711_ulaw"),
@@ -36,11 +36,17 @@ def test_each_api_call_is_a_line_of_level_8(world: World) -> None:
         script.SendSocket(1, "hello"),
     )
     for part in ("play 1 pcm16 320 bytes t", "Stream(", "request 1 'teleport'", "socket 1 connect", "send 5"):
-        assert lines(world, "SCRIPT", part) == [8]
+        assert lines(world, "SCRIPT", part) == [9]
 
 
-def test_below_level_8_no_api_call_is_a_line(world: World) -> None:
-    world.core.house.log.set_level("SCRIPT", 7)
+def test_the_life_of_a_script_is_at_level_5(world: World) -> None:
+    world.script_ends("finished")
+    assert lines(world, "SCRIPT", "start ") == lines(world, "SCRIPT", "script finished") == [5]
+    assert lines(world, "SCRIPT", "node template, no version yet") == [5]
+
+
+def test_below_level_9_no_api_call_is_a_line(world: World) -> None:
+    world.core.house.log.set_level("SCRIPT", 8)
     world.act(script.Play(1, "pcm16", 8000, b"\0" * 320))
     assert not lines(world, "SCRIPT", "play")
 

@@ -97,14 +97,14 @@ def test_each_line_has_its_level(world: World) -> None:
     world.core.socket_failed(key, "blocked by outbound policy")
     world.core.socket_closed(key, 1006, "")
     assert lines(world) == [
-        (4, f"connecting to {URL}"),
-        (4, "connected to crm.example (realtime)"),
-        (7, "> crm.example hi"),
+        (5, f"connecting to {URL}"),
+        (5, "connected to crm.example (realtime)"),
+        (9, "> crm.example hi"),
         (9, '> crm.example {"type":"append","audio":"<4000 characters>"}'),
-        (7, "< crm.example ho"),
+        (9, "< crm.example ho"),
         (9, "< crm.example <70 bytes>"),
         (3, "crm.example: blocked by outbound policy"),
-        (4, "crm.example closed: 1006"),
+        (5, "crm.example closed: 1006"),
     ]
 
 
