@@ -196,7 +196,7 @@ async def test_background_is_heard_only_where_nothing_else_is(open_house: OpenHo
 call.play(url="prompt:music", background=True)
 call.play(url="prompt:bell")
 call.on("drained", lambda: console.log("drained"))
-await asyncio.sleep(2.5)
+await call.gather(max_digits=1)
 console.log("queued", call.queued_ms)
 await call.play(url="prompt:bell")
 """
@@ -205,6 +205,9 @@ await call.play(url="prompt:bell")
     put_prompt(house, "bell.wav", tone(1000, RATE, 600, 9000))
     caller = await new_caller()
     await caller.dial(house.uri("700"))
+    await house.wrote("drained", category="SCRIPT")
+    await caller.reach(caller.ear.now_ms + 1500)
+    caller.phone.press("1")
     assert await caller.left() == "bye"  # the music does not keep the call up
     await house.wrote("queued 0", category="SCRIPT")
     [whole] = caller.ear.stretches()
