@@ -5,6 +5,7 @@ The dataclasses below are the reference: a field is a key, a class is a section,
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
 import re
@@ -336,7 +337,9 @@ def _check_secret(
 ) -> None:
     """A secret that a section names must exist and be meant for its host. One whose variable is not set may come."""
     if name and name not in sources:
-        raise document.error((section, "secret"), unknown(name, "secret", sources))
+        close = difflib.get_close_matches(name, list(sources), n=1)
+        way_out = f"did you mean {close[0]}?" if close else f'add it, with value, env or file, and hosts = ["{host}"]'
+        raise document.error((section, "secret"), f"there is no [secrets.{name}]: {way_out}")
     if name in secrets and not secrets[name].is_for(host):
         raise document.error(
             (section, "secret"), f"[secrets.{name}] is not for {host or 'no host'}: add it to its hosts"

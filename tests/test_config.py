@@ -185,6 +185,14 @@ SECTIONS = "tenants, sip, guard, media, scripts, log, speech, recordings, web, m
         ("[speech]\ncache_mb = -1", "2: speech.cache_mb: is -1, must be from 0 to 1000000"),
         ("[speech.voices]\nen = 1", "2: speech.voices.en: is 1, must be text"),
         ("[control]\nsockets = 'x'", '2: control.sockets: unknown key "sockets": did you mean "socket"?'),
+        (
+            "[mail]\nhost = 'mx.example'\nsecret = 'smtp'",
+            '3: mail.secret: there is no [secrets.smtp]: add it, with value, env or file, and hosts = ["mx.example"]',
+        ),
+        (
+            "[sms]\nurl = 'https://sms.example'\nsecret = 'smss'\n[secrets.sms]\nvalue = 'x'\nhosts = ['sms.example']",
+            "3: sms.secret: there is no [secrets.smss]: did you mean sms?",
+        ),
         ("[secrets.a]\nvalue = 'x'", '1: secrets.a: hosts is missing: add hosts = ["..."]'),
         ("[secrets.a]\nvalue = 'x'\nhosts = []", f"3: secrets.a.hosts: is [], must be {HOSTS}"),
         ("[secrets.a]\nhosts = ['https://x']", f'2: secrets.a.hosts: is ["https://x"], must be {HOSTS}'),

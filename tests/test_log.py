@@ -179,9 +179,18 @@ async def test_a_slow_follower_is_told_what_it_lost() -> None:
 
 def test_operations_on_the_log() -> None:
     log = Log()
-    operations = log_operations(log)
+    operations = log_operations(log, lambda: ["a.example"])
     operations["log.level"](category="SIP", level=9, tenant="a.example")
     assert operations["log.levels"](tenant="a.example")["SIP"] == 9
     assert operations["log.levels"]()["SIP"] == 4
     with pytest.raises(ValueError, match="unknown log category"):
         operations["log.follow"](categories=["SCRIPT", "SIPS"])
+
+
+@pytest.mark.parametrize("operation", ["log.follow", "log.levels", "log.level"])
+def test_a_tenant_that_is_none_is_told(operation: str) -> None:
+    """Else a typo would be followed in silence for ever."""
+    operations = log_operations(Log(), lambda: ["a.example", "b.example"])
+    more = {"category": "SIP", "level": 9} if operation == "log.level" else {}
+    with pytest.raises(ValueError, match=r'unknown tenant "a.exmaple": did you mean "a.example"\?'):
+        operations[operation](tenant="a.exmaple", **more)

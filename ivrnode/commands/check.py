@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,7 @@ from ivrnode.cli import with_config
 if TYPE_CHECKING:
     from ivrnode.config import Config
     from ivrnode.tenancy.templates import Template
-    from ivrnode.tenancy.tenant import IvrNode
+    from ivrnode.tenancy.tenant import IvrNode, Tenant
 
 GOOD, NOTE, WRONG = "ok", "note", "WRONG"
 Finding = tuple[str, str]
@@ -62,7 +63,21 @@ def _tenants(config: Config) -> Iterator[Finding]:
             if node.fallback and route(tenant, node.fallback) is None:
                 yield WRONG, f"{node.extension}@{tenant.domain}: nobody has the number of its fallback, {node.fallback}"
             for name in sorted(set(node.secrets or ()) - known.keys()):
-                yield WRONG, f"{node.extension}@{tenant.domain}: no secret {name!r}, or its variable is not set"
+                yield WRONG, f"{node.extension}@{tenant.domain}: {_missing_secret(name, known, tenant)}"
+
+
+def _missing_secret(name: str, known: Collection[str], tenant: Tenant) -> str:
+    """What is wrong with a secret that a node names, and what to do."""
+    from ivrnode.tenancy.document import Document
+    from ivrnode.tenancy.tenant import SECRETS_FILE
+
+    file = tenant.folder / SECRETS_FILE
+    if file.exists() and (document := Document.load(file)).has("secrets", name):
+        variable = document.values["secrets"][name].get("env", "")
+        return f'the secret "{name}" has no value: set the variable {variable}, as {file} says'
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f'did you mean "{close[0]}"? Else ' if close else ""
+    return f'there is no secret "{name}": {hint}add [secrets.{name}] to {file}, or set the variable that its env names'
 
 
 def _script(where: str, config: Config, template: Template, node: IvrNode) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ivrnode.log import CATEGORIES, Entry, Log
+from ivrnode.tenancy.document import unknown
 
 FOLLOW_BACKLOG = 1000
 _CONTINUED = "\n    | "
@@ -152,16 +153,21 @@ def check_categories(names: Collection[str]) -> Collection[str]:
     return names
 
 
-def log_operations(log: Log) -> dict[str, Callable[..., Any]]:
-    """The operations on the log for `ControlServer`: log.levels, log.level, log.follow."""
+def log_operations(log: Log, tenants: Callable[[], Collection[str]]) -> dict[str, Callable[..., Any]]:
+    """The operations on the log for `ControlServer`: log.levels, log.level, log.follow. `tenants`: those that are."""
+
+    def known(tenant: str) -> str:
+        if tenant and tenant not in (names := tenants()):
+            raise ValueError(unknown(tenant, "tenant", names))
+        return tenant
 
     def levels(tenant: str = "") -> dict[str, int]:
-        return log.levels(tenant)
+        return log.levels(known(tenant))
 
     def level(category: str, level: int, tenant: str = "") -> None:
-        log.set_level(category, level, tenant)
+        log.set_level(category, level, known(tenant))
 
     def follow(tenant: str = "", categories: Collection[str] = ()) -> AsyncGenerator[dict[str, Any]]:
-        return Follower(log, tenant, check_categories(categories)).entries()
+        return Follower(log, known(tenant), check_categories(categories)).entries()
 
     return {"log.levels": levels, "log.level": level, "log.follow": follow}

@@ -111,7 +111,7 @@ class Runtime:
         self._registrations = RegistrationsFile(config.sip.registrations, registrar, log)
         self.listening: list[tuple[str, str, int]] = []
         self._call_logs = CallLogs()
-        operations = call_operations(self.core, time.monotonic) | log_operations(log)
+        operations = call_operations(self.core, time.monotonic) | log_operations(log, store.names)
         operations |= call_log_operations(self._call_logs) | recording_operations(self.world.recordings.store)
         self._control = ControlServer(config.control.socket, operations)
         self._ticker: asyncio.Task[None] | None = None

@@ -126,8 +126,10 @@ class _Script:
     def _setting(self, node: ast.AST, name: str, *, is_secret: bool) -> Iterator[Advice]:
         known = [setting.name for setting in self._settings.values() if setting.is_secret is is_secret]
         if self._settings and name not in known:
-            what = "secret" if is_secret else "setting"
-            yield node, _unknown(what, name, known, f"{DECLARATION}: ")
+            what, entry = ("secret", f'"{name}": {{"type": "secret"}}') if is_secret else ("setting", f'"{name}": ...')
+            close = difflib.get_close_matches(name, known, n=1)
+            way_out = f'did you mean "{close[0]}"?' if close else f"add {entry} to {DECLARATION}"
+            yield node, f'{DECLARATION} does not declare the {what} "{name}": {way_out}'
 
     def _noun(self, node: ast.expr) -> Noun | None:
         match node:

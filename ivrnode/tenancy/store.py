@@ -56,6 +56,11 @@ class TenantStore:
         """What is wrong now, by the name of the tenant's folder. The tenant may live on in its last good state."""
         return self._conflicts | {name: entry.error for name, entry in self._entries.items() if entry.error}
 
+    def names(self) -> list[str]:
+        """The domains of all tenants, as the files are now."""
+        self.refresh()
+        return list(self.tenants)
+
     def resolve(self, domain: str) -> Tenant | None:
         """The tenant that owns `domain` (any case, a dot at its end is ignored), else the tenant localhost, if any."""
         return self._names.get(domain.lower().rstrip(".")) or self._names.get(DEFAULT_TENANT)
@@ -96,7 +101,8 @@ class TenantStore:
             return _Entry(stamps, kept, error)
         for secret in tenant.secrets.values():
             self._log.mask(secret.value)
-        self._log.write("CONFIG", 4, f"loaded with {len(tenant.nodes)} nodes", tenant=tenant.domain)
+        count = len(tenant.nodes)
+        self._log.write("CONFIG", 4, f"loaded with {count} node{'s' * (count != 1)}", tenant=tenant.domain)
         return _Entry(stamps, tenant, None)
 
     def _name_all(self) -> None:

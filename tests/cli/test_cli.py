@@ -202,7 +202,23 @@ def test_check_finds_every_fault(home: Path) -> None:
     assert [line.split(maxsplit=1)[1] for line in wrong][:3] == [
         'tenants/b.example/tenant.toml:1: displya: unknown key "displya": did you mean "display"?',
         "100@a.example: tenant template tenants/a.example/ivrnode.py:1:1: import os: not allowed in a script",
-        "100@a.example: no secret 'crm', or its variable is not set",
+        '100@a.example: there is no secret "crm": add [secrets.crm] to tenants/a.example/secrets.toml, or set the'
+        " variable that its env names",
+    ]
+
+
+def test_check_tells_what_to_do_about_a_secret(home: Path) -> None:
+    tenant = home / "tenants" / "a.example"
+    (tenant / "tenant.toml").write_text('[nodes.100]\nsecrets = ["crm", "opnai", "openai"]\n')
+    (tenant / "secrets.toml").write_text(
+        '[secrets.crm]\nenv = "NOBODY_SET_THIS"\nhosts = ["crm.example"]\n'
+        '[secrets.openai]\nvalue = "sk"\nhosts = ["api.openai.com"]\n'
+    )
+    lines = [line.split(maxsplit=2)[2] for line in run("check", status=1).stderr.splitlines() if "secret " in line]
+    assert lines == [
+        'the secret "crm" has no value: set the variable NOBODY_SET_THIS, as tenants/a.example/secrets.toml says',
+        'there is no secret "opnai": did you mean "openai"? Else add [secrets.opnai] to'
+        " tenants/a.example/secrets.toml, or set the variable that its env names",
     ]
 
 
@@ -255,7 +271,7 @@ def serving(path: Path, operations: dict[str, Callable[..., Any]]) -> Iterator[a
 
 def test_log_level_and_levels(home: Path) -> None:
     log = Log()
-    with serving(home / "var" / "control.sock", log_operations(log)):
+    with serving(home / "var" / "control.sock", log_operations(log, lambda: ["a.example"])):
         run("log", "level", "sip", "9", "--tenant", "a.example")
         assert "SIP        9\n" in run("log", "levels", "--tenant", "a.example").output
         assert "SIP        4\n" in run("log", "levels").output

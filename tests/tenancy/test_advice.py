@@ -90,9 +90,18 @@ def test_nothing_to_say(text: str) -> None:
         ("ws: type = Websocket('x')\nws.on('opne', 1)", '2:7: ws.on: unknown event "opne": did you mean "open"?'),
         ("tables['cobj']", '1:1: tables: unknown key "cobj": did you mean "cobjs"?'),
         ("tables['cobjs'].got(1)", "1:1: unknown name \"tables['cobjs'].got\": did you mean \"tables['cobjs'].get\"?"),
-        ("SETTINGS = {'greeting': 1}\nsettings['greting']", '2:1: SETTINGS: unknown setting "greting": did you mean'),
-        ("SETTINGS = {'greeting': 1}\nsettings.get('hour')", '2:14: SETTINGS: unknown setting "hour": known here:'),
-        ("SETTINGS = {'greeting': 1}\nsettings.secret('crm')", '2:17: SETTINGS: unknown secret "crm"'),
+        (
+            "SETTINGS = {'greeting': 1}\nsettings['greting']",
+            '2:1: SETTINGS does not declare the setting "greting": did you mean "greeting"?',
+        ),
+        (
+            "SETTINGS = {'greeting': 1}\nsettings.get('hour')",
+            '2:14: SETTINGS does not declare the setting "hour": add "hour": ... to SETTINGS',
+        ),
+        (
+            "SETTINGS = {'greeting': 1}\nsettings.secret('crm')",
+            '2:17: SETTINGS does not declare the secret "crm": add "crm": {"type": "secret"} to SETTINGS',
+        ),
         ("().__class__", "1:1: __class__: attributes with two underscores are no part of the script API"),
         ("__import__('os')", "1:1: __import__: names with two underscores are no part of the script API"),
         ("__builtins__", "1:1: __builtins__: names with two underscores are no part of the script API"),

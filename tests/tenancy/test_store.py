@@ -140,3 +140,12 @@ def test_the_demo_tenant_and_the_starter_are_good() -> None:
         assert store.errors == {}
         assert store.tenants["localhost"].nodes["700"].access == "public"
         assert list(store.tenants["localhost"].accounts) == ["100"]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "told"), [("", "0 nodes"), ("[nodes.1]", "1 node"), ("[nodes.1]\n[nodes.2]", "2 nodes")]
+)
+def test_what_was_loaded_is_told(nodes: str, told: str, store: TenantStore, write: Write, lines: list[str]) -> None:
+    write("a.example/tenant.toml", nodes)
+    assert store.names() == ["a.example"]
+    assert lines == [f"CONFIG 4 a.example loaded with {told}"]
