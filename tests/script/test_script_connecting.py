@@ -34,20 +34,41 @@ async def test_transfer_asks_the_core(stage: Stage, source: str, arguments: dict
     await script.hang_up()
 
 
-@pytest.mark.parametrize("answer", [OK, BUSY], ids=["ok", "busy"])
-async def test_the_result_comes_to_handlers_and_to_who_awaits_it(stage: Stage, answer: dict[str, Any]) -> None:
+async def test_the_result_comes_to_handlers_and_to_who_awaits_it(stage: Stage) -> None:
     script = await stage.play(
         "call.on('transfer', lambda r: print('told', r.ok, r['code'], r.reason, r.method, r.dest))\n"
         "call.on('hangup', lambda reason: print('over', reason))\n"
         "result = await call.transfer('120')\n"
         "print('awaited', result.ok, result['dest'])"
     )
-    script.send(m.Reply(1, answer), m.HungUp("transferred", 5.0))
+    script.send(m.Reply(1, BUSY), m.HungUp("caller", 5.0))
     await script.ended()
-    assert script.lines == [
-        f"told {answer['ok']} {answer['code']} {answer['reason']} bridge 120", f"awaited {answer['ok']} 120",
-        "over transferred",
-    ]  # fmt: skip
+    assert script.lines == ["told False 486 Busy Here bridge 120", "awaited False 120", "over caller"]
+
+
+async def test_one_that_works_ends_the_script_where_it_is_awaited(stage: Stage) -> None:
+    script = await stage.play("""
+call.on("transfer", lambda result: print("told", result.ok))
+transfer = call.transfer("120")
+@call.on("hangup")
+async def over(reason):
+    print("over", reason, (await transfer).ok)
+try:
+    await transfer
+    print("goes on")
+except asyncio.CancelledError:
+    print("cancelled")
+    raise
+finally:
+    print("finally")
+""")
+    script.send(m.Reply(1, OK))
+    wait = await script.idle()
+    assert (script.lines, wait.tasks) == (["told True"], 1)
+    script.send(m.HungUp("transferred", 5.0))
+    assert (await script.ended()).reason == "finished"
+    assert script.lines == ["told True", "over transferred True", "cancelled", "finally"]
+    assert script.failures == []
 
 
 async def test_each_transfer_is_told_of_once(stage: Stage) -> None:

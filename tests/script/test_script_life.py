@@ -227,6 +227,26 @@ async def gone():
     assert not script.all(m.Ask)  # nobody could answer
 
 
+async def test_a_hangup_handler_may_use_the_sockets_that_it_holds_open(stage: Stage) -> None:
+    script = await stage.play("""
+ws = Websocket("ws://h"); ws.connect()
+ws.on("close", lambda: print("close", ws.send("late")))
+@call.on("hangup")
+async def gone():
+    print(ws.send("last words"))
+    print(await anext(ws))
+""")
+    script.send(m.SocketOpened(1, ""), m.HungUp("caller", 5.0))
+    await script.until(lambda: script.all(m.SendSocket))
+    assert not script.all(m.CloseSocket)
+    script.send(m.SocketMessage(1, "answer"))
+    await script.until(lambda: script.all(m.CloseSocket))
+    script.send(m.SocketClosed(1, 1001, "call ended"))
+    await script.ended()
+    assert script.all(m.SendSocket) == [m.SendSocket(1, "last words")]
+    assert script.lines == ["True", "answer", "send: the websocket is closed, nothing was sent", "close False"]
+
+
 async def test_one_call_knows_nothing_of_another(stage: Stage) -> None:
     first = await stage.play("import math; math.secret = 1; shared = 2; json.x = 3")
     second = await stage.play("import math; print(hasattr(math, 'secret'), 'shared' in globals(), hasattr(json, 'x'))")

@@ -265,10 +265,10 @@ async def test_a_send_to_a_socket_that_is_not_open_is_told_once_for_each_state(s
 # After the end.
 
 
-async def test_every_other_method_is_harmless_after_the_end(stage: Stage) -> None:
+@pytest.mark.parametrize("facts", [EVERYTHING, FACTS], ids=["allowed", "forbidden"])
+async def test_every_other_method_is_harmless_after_the_end(stage: Stage, facts: m.Facts) -> None:
     script = await stage.play(
         """
-recording = call.record()
 dial = call.dial("120")
 p = call.say("text")
 ws = Websocket("ws://h")
@@ -276,14 +276,14 @@ ws.on("close", print)
 @call.on("hangup")
 async def over():
     call.accept(); call.reject("late"); call.http(print); call.http(None); call.dtmf(print); call.dtmf(None)
-    dial.hangup(); recording.stop(); p.stop(); ws.close(); call.lang = "de"
+    dial.hangup(); p.stop(); ws.close(); call.lang = "de"; call.press("1")
     call.on("speech", print); call.on("drained", print)
     again = call.record(); again.stop(); call.stream(codec="pcm16", callback=print, vad=True)
     print(call.getHeader("X"), call.callid, call.withheld_ms, (await again).reason, p.queued_ms, p.played_ms)
     print((await call.gather(say="digits?")).reason, (await call.play(url="prompt:x")).stopped, (await p) is p)
     print((await call.transfer("120")).ok, (await call.dial("120", {"ivraction": "ask", "cobj": call.callid})).ok)
 """,
-        facts=EVERYTHING,
+        facts=facts,
     )
     before = len(script.actions)
     await script.hang_up()

@@ -254,6 +254,8 @@ class Call(Connecting, Outreach):
         if name == "speech" and not self._is_watching and not self._runtime.is_over:
             self._is_watching = True
             self._services.begin("speech", lambda what, told, body: self._emit("speech", told["speaking"]))
+        elif name == "drained" and len(self._handlers[name]) == 1 and not self._runtime.is_over:
+            self._runtime.link.put(ops.AWAIT, 0)
 
     def _told(self, what: str, told: dict[str, Any], body: bytes) -> None:
         if what == "withheld":
@@ -270,3 +272,4 @@ class Call(Connecting, Outreach):
             self._playback_done(item, 0, True, "")
         self._keys.close()
         self._recordings.close()
+        self._end_connecting()

@@ -15,6 +15,23 @@ from ivrnode.script.guest.services import Answer, Services
 _OVER = "the call is over"
 
 
+class Transfer(Pending[Result]):
+    """One that works ends the script where it is awaited: it goes on waiting, and is cancelled with all that waits when
+    the end comes, which is on its way. `end` gives the result to who asks after that."""
+
+    _kept: Result | None = None
+
+    def _came(self, result: Result) -> None:
+        if result.ok:
+            self._kept = result
+        else:
+            super()._came(result)
+
+    def end(self) -> None:
+        if self._kept is not None:
+            super()._came(self._kept)
+
+
 class Connecting(Emitter):
     callid: str
     _services: Services
@@ -23,6 +40,7 @@ class Connecting(Emitter):
         super().__init__(runtime)
         self.params: dict[str, Any] = {}
         self._headers: dict[str, str] = {}
+        self._worked: Transfer | None = None
 
     def _begin_connecting(self, facts: dict[str, Any]) -> None:
         self.params = facts["params"]
@@ -43,7 +61,18 @@ class Connecting(Emitter):
         if self._runtime.is_over:
             return Pending(self._runtime, self._services.refused(_OVER), read)
         answer = self._services.ask("transfer", dest=number, drain=drain, timeout=timeout)
-        return Pending(self._runtime, answer, read, lambda result: self._emit("transfer", result))
+
+        def told(result: Result) -> None:
+            if result.ok:
+                self._worked = transfer
+            self._emit("transfer", result)
+
+        transfer = Transfer(self._runtime, answer, read, told)
+        return transfer
+
+    def _end_connecting(self) -> None:
+        if self._worked is not None:
+            self._worked.end()
 
     def dial(self, dest: Any, params: dict[str, Any] | None = None, /, **keywords: Any) -> Dial:
         """Let the caller talk with somebody else until that one hangs up. `params`: `timeout`; with `ivraction` the
@@ -66,15 +95,15 @@ class Connecting(Emitter):
 
     def accept(self) -> None:
         """Join this leg with the call that dialled it."""
-        self._check_dialled("accept")
         if not self._runtime.is_over:
+            self._check_dialled("accept")
             self._services.post("accept")
 
     def reject(self, reason: str = "") -> None:
         """End this leg; the script that dialled it is told `reason`."""
-        self._check_dialled("reject")
         check("reason", reason, str)
         if not self._runtime.is_over:
+            self._check_dialled("reject")
             self._services.post("reject", reason=reason[: ops.MAX_REASON])
 
     def getHeader(self, name: str) -> str | None:  # noqa: N802 - the name is Vodia's

@@ -47,11 +47,11 @@ class Outreach:
         """Take web requests to `http_url`: `callback(args)` returns str, bytes, a dict or list (JSON) or None. None: no
         longer."""
         hook = None if callback is None else adapt(callback, 1)
+        if self._runtime.is_over:
+            return
         if hook is not None and not self.http_url:
             raise RuntimeError("call.http: this ivrnode takes no web requests ([web] in ivrnode.toml)")
         self._hook = hook
-        if self._runtime.is_over:
-            return
         if hook is not None and not self._hook_number:
             self._hook_number, _ = self._services.begin("hook", self._requested)
         elif hook is None and self._hook_number:

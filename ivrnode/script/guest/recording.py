@@ -73,7 +73,7 @@ class Recordings:
         check_range("silence", silence, 0, _LONGEST)
         check_keys("finish", finish)
         told = None if callback is None else adapt(callback, 1)
-        if not self.is_allowed:
+        if not (self.is_allowed or self.runtime.is_over):
             raise PermissionError("recording is off for this node: the operator switches it on with `rec = true`")
         self._last += 1
         recording = Recording(self, f"{self.callid}-{self._last}", told)

@@ -48,11 +48,14 @@ class Pending(Generic[R]):
         def came(answer: asyncio.Future[Answer]) -> None:
             error = answer.exception()
             result = read(None, str(error)) if error else read(answer.result(), "")
-            self._result.set_result(result)
+            self._came(result)
             if told is not None:
                 told(result)
 
         answer.add_done_callback(came)
+
+    def _came(self, result: R) -> None:
+        self._result.set_result(result)
 
     def __await__(self) -> Generator[Any, None, R]:
         return (yield from asyncio.shield(self._result))
