@@ -81,6 +81,37 @@ def over():
     assert len(script.all(m.Request)) == 1
 
 
+@pytest.mark.parametrize("is_told", [True, False], ids=["told", "not told"])
+async def test_async_callbacks_of_the_end_run_in_the_grace(stage: Stage, is_told: bool) -> None:
+    """The last of a recording comes before the end of the call; if not, the end itself ends it."""
+    script = await stage.play(
+        """
+ws = Websocket("ws://h"); ws.connect()
+async def recorded(recording):
+    print("recorded", recording.reason)
+    print("mailed", (await system.email(to="a@b.example", attach=recording.id)).ok, ws.state)
+async def gathered(result):
+    await asyncio.sleep(0)
+    print("gathered", result.reason)
+call.record(callback=recorded)
+call.gather(callback=gathered)
+""",
+        facts=MAY_RECORD,
+    )
+    if is_told:
+        told = m.Told(request(script, "record").request, "recorded", {"seconds": 2.5, "reason": "hangup"})
+        script.send(m.SocketOpened(1, ""), told)
+    else:
+        script.send(m.SocketOpened(1, ""))
+    script.send(m.HungUp("caller", 5.0))
+    await script.until(lambda: [asked for asked in script.all(m.Request) if asked.what == "email"])
+    script.send(m.Reply(request(script, "email").request, {"error": ""}))
+    await script.until(lambda: script.all(m.CloseSocket))
+    script.send(m.SocketClosed(1, 1001, "call ended"))
+    assert (await script.ended()).reason == "finished"
+    assert script.lines == ["recorded hangup", "gathered stopped", "mailed True open"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "error"),
     [

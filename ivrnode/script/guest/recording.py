@@ -48,7 +48,10 @@ class Recording:
         self.seconds, self.reason = seconds, reason
         self._done.set_result(None)
         if self._callback is not None:
-            self._recordings.runtime.run(self._callback, self)
+            runtime = self._recordings.runtime
+            task = runtime.run(self._callback, self)
+            if reason == "hangup":
+                runtime.parting.add(task)
 
 
 class Recordings:

@@ -20,13 +20,17 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 class Runtime:
-    """`is_over` after the end of the call: from then on the script's methods do nothing. `hangup` is the call's."""
+    """`is_over` after the end of the call: from then on the script's methods do nothing. `hangup` is the call's.
+
+    `parting`: tasks that belong to the end, though they began before it was told. It does not cancel them.
+    """
 
     hangup: Callable[[], None]
 
     def __init__(self, link: Link, loop: ScriptLoop) -> None:
         self.link, self.loop = link, loop
         self.is_over = False
+        self.parting: set[asyncio.Task[Any] | None] = set()
         self._filename = ""
         loop.set_exception_handler(self._loop_failed)
 

@@ -161,8 +161,8 @@ class Worker:
         reason = json.loads(payload)["reason"]
         self._runtime.is_over = True
         self._environment.timers.clear_all()
+        waiting = self._loop.tasks - self._runtime.parting
         self._call._stop_playbacks()
-        waiting = set(self._loop.tasks)
         self._call._emit("hangup", reason)
         handlers = self._loop.tasks - waiting
         for task in waiting:
