@@ -22,7 +22,7 @@ from bench.cpu import children, command_line, cpu_seconds, ended_cpu_seconds, me
 ECHO, PROBE, SHORT = "700", "701", "702"
 ROOMS = ("core", "media", "scripts", "speech")
 START_SECONDS = 20.0
-_NAMES = {"net.media_process": "media", "guest.zygote": "scripts", "net.speech": "speech"}
+_NAMES = {"net.media.process": "media", "guest.zygote": "scripts", "net.speech": "speech"}
 
 _CONFIG = """\
 tenants = "{folder}/tenants"

@@ -133,6 +133,8 @@ class Call(IncomingCall):
             self.company.drained(now)
             if self._is_draining:
                 self.end("script", now)
+            elif self._is_idle():
+                self.tell(script.Wake())  # nothing else would come: does it want to go on?
 
     def press(self, digit: str) -> None:
         """A key of the caller."""

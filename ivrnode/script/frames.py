@@ -27,20 +27,18 @@ class Acknowledgement(NamedTuple):
     wait: m.Wait | None
 
 
+class Await(NamedTuple):
+    """The script waits for this playback to be done; 0: for the queue to run empty. Nobody waits for any other."""
+
+    item: int
+
+
 class FrameParser:
     """Cuts a stream into frames. Holds at most one unfinished frame, never more than `limit` bytes of payload."""
 
     def __init__(self, limit: int = ops.MAX_FRAME) -> None:
         self._limit = limit
         self._rest = bytearray()
-
-    @property
-    def missing(self) -> int:
-        """Bytes that the unfinished frame still needs, as far as is known."""
-        if len(self._rest) < ops.HEADER.size:
-            return 0
-        length: int = ops.HEADER.unpack_from(self._rest)[0]
-        return ops.HEADER.size + length - len(self._rest)
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[tuple[int, int, Payload]]:
         """Yield (op, id, payload) of every frame that is whole. A payload is valid until the next step only.
@@ -227,7 +225,7 @@ def _failed(number: int, payload: Payload) -> m.Action:
     return m.Failed(text.translate(_CONTROL_BUT_NEWLINE), number, is_fatal)
 
 
-_DECODERS: dict[int, Callable[[int, Payload], m.Action | Acknowledgement]] = {
+_DECODERS: dict[int, Callable[[int, Payload], m.Action | Acknowledgement | Await]] = {
     ops.READY: _ready,
     ops.SAY: _say,
     ops.PLAY: _play,
@@ -246,10 +244,11 @@ _DECODERS: dict[int, Callable[[int, Payload], m.Action | Acknowledgement]] = {
     ops.FAILED: _failed,
     ops.REQUEST: _request,
     ops.FINISHED: lambda number, payload: m.Finished(),
+    ops.AWAIT: lambda number, payload: Await(number),
 }
 
 
-def decode(op: int, number: int, payload: Payload) -> m.Action | Acknowledgement:
+def decode(op: int, number: int, payload: Payload) -> m.Action | Acknowledgement | Await:
     """The action of one frame from a worker. Raises ScriptError for anything that no worker of ours would send."""
     decoder = _DECODERS.get(op)
     if decoder is None:

@@ -3,6 +3,8 @@
     events --send--> frames, numbered 1, 2, 3 … --to_send--> worker
     actions <-- receive <-- frames; DONE and WAIT say how many events are dealt with
 
+The end of a sound that the script does not wait for wakes nobody: it is told with whatever is told next.
+
 What a script may not do raises ScriptError from `receive` or `send`; the owner then kills the worker.
 """
 
@@ -13,12 +15,13 @@ from collections import deque
 from ivrnode.errors import ScriptError
 from ivrnode.script import messages as m
 from ivrnode.script import ops
-from ivrnode.script.frames import Acknowledgement, FrameParser, decode, encode
+from ivrnode.script.frames import Acknowledgement, Await, FrameParser, decode, encode
 from ivrnode.script.limits import Bucket, Limits
 
 _BOOT = 1  # Boot is always the first event
 _WRITE = 32 * 1024
 _ANSWERS = (m.Reply, m.Told)
+_MOST_KEPT = 64
 
 
 class ScriptHost:
@@ -44,11 +47,8 @@ class ScriptHost:
         self._audio_waiting: deque[tuple[int, int]] = deque()  # number of the event, its size
         self._audio_waiting_bytes = 0
         self._sockets: set[int] = set()
-
-    @property
-    def missing(self) -> int:
-        """Bytes that would end the frame that has begun to come."""
-        return self._parser.missing
+        self._awaited: set[int] = set()  # items; 0: the end of the queue
+        self._kept: list[m.PlaybackDone | m.QueueDrained] = []
 
     @property
     def oldest(self) -> int:
@@ -65,6 +65,26 @@ class ScriptHost:
 
     def send(self, event: m.Event) -> None:
         """Queue one event. Audio that finds too much waiting is dropped and counted; ScriptError: the queue is full."""
+        if isinstance(event, m.PlaybackDone | m.QueueDrained) and self._can_wait(event):
+            self._kept.append(event)
+            return
+        if self._kept:
+            self._release_kept()
+        self._put(event)
+
+    def _can_wait(self, event: m.PlaybackDone | m.QueueDrained) -> bool:
+        return _item(event) not in self._awaited and len(self._kept) < _MOST_KEPT
+
+    @property
+    def has_to_send(self) -> bool:
+        return bool(self._queue)
+
+    def _release_kept(self) -> None:
+        kept, self._kept = self._kept, []
+        for event in kept:
+            self._put(event)
+
+    def _put(self, event: m.Event) -> None:
         frame, kind = encode(event), type(event)
         size = len(frame)
         is_audio = kind is m.AudioHeard
@@ -82,6 +102,8 @@ class ScriptHost:
             self._audio_waiting_bytes += size
         elif type(event) is m.SocketClosed:
             self._sockets.discard(event.socket)
+        elif type(event) is m.PlaybackDone:
+            self._awaited.discard(event.item)
         self._queue.append((frame, kind))
         if kind in _ANSWERS:
             self._answer_bytes += size
@@ -146,6 +168,9 @@ class ScriptHost:
             if isinstance(action, Acknowledgement):
                 self._acknowledge(action, actions)
                 continue
+            if isinstance(action, Await):
+                self._await(action.item, now)
+                continue
             if not self.is_ready:
                 self._before_ready(action)
             self._charge(action, len(payload), now)
@@ -157,9 +182,17 @@ class ScriptHost:
             elif type(action) is m.Finished:
                 self.is_finished = True
             actions.append(action)
-        if not is_whole and not self._frames.take(1, now):
+        if not is_whole and len(data) < ops.PACKET and not self._frames.take(1, now):
             raise ScriptError("it sends its frames in too small pieces")
         return actions
+
+    def _await(self, item: int, now: float) -> None:
+        self._charge_frame(now)
+        self._awaited.add(item)
+        if len(self._awaited) > ops.MAX_AWAITED:
+            raise ScriptError("it waits for more sounds than can be heard")
+        if any(_item(event) == item for event in self._kept):
+            self._release_kept()  # it ended before the script's wish came
 
     def _before_ready(self, action: m.Action) -> None:
         if isinstance(action, m.Failed):
@@ -180,11 +213,14 @@ class ScriptHost:
             actions.append(done.wait)
 
     def _charge(self, action: m.Action, size: int, now: float) -> None:
-        if not self._frames.take(1, now):
-            raise ScriptError(f"more than {self._limits.frames_rate} calls a second")
+        self._charge_frame(now)
         bucket = self._audio if type(action) is m.Play else self._bytes
         if not bucket.take(size, now):
             raise ScriptError("it sends too many bytes")
+
+    def _charge_frame(self, now: float) -> None:
+        if not self._frames.take(1, now):
+            raise ScriptError(f"more than {self._limits.frames_rate} calls a second")
 
     def _pass_log(self, line: m.Log, now: float, actions: list[m.Action]) -> None:
         if not self._log.take(len(line.text), now):
@@ -199,3 +235,8 @@ class ScriptHost:
         if action.socket in self._sockets or len(self._sockets) >= ops.MAX_SOCKETS:
             raise ScriptError("it opens more sockets than it may")
         self._sockets.add(action.socket)
+
+
+def _item(event: m.PlaybackDone | m.QueueDrained) -> int:
+    """Which one it is the end of; 0: of the queue."""
+    return event.item if isinstance(event, m.PlaybackDone) else 0

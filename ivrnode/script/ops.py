@@ -1,6 +1,6 @@
 """The numbers of the frames between a call and its script. Both sides import this, so it imports nothing of ours.
 
-    u32 length | u8 op | u32 id | payload        little endian, one stream socket, `length` counts the payload alone
+    u32 length | u8 op | u32 id | payload        little endian, `length` counts the payload alone
 
 `id` is what the frame is about: an item, a socket, a request, a level, a line. Audio and WebSocket text travel raw;
 only what is rare is JSON. The host numbers events from 1 in the order it sends them (RESULT is none: it answers a
@@ -51,6 +51,7 @@ WAIT = 78  # id = events dealt with; WAIT_BODY: idle
 FAILED = 79  # id = line, one byte: fatal, traceback
 FINISHED = 80
 REQUEST = 81  # id = request, BODY_HEAD, JSON {what, arguments}, body
+AWAIT = 82  # id = item whose end is waited for; 0: the end of the queue
 
 PLAYED_HEAD = struct.Struct("<I?")  # played_ms, is_stopped
 SENT = struct.Struct("<Q")  # bytes
@@ -63,6 +64,9 @@ WAIT_BODY = struct.Struct("<dI")  # seconds (below 0: no timer), unfinished task
 CODECS = ("g711_ulaw", "g711_alaw", "pcm16")
 RATES = (8000, 16000, 24000)
 
+# Bytes that either side writes and reads at once, cut anywhere. For longer reads malloc maps and unmaps memory each time.
+PACKET = 16 * 1024
+MAX_AWAITED = 10_000  # items: as many as a playout holds
 MAX_MESSAGE = 2 * 1024 * 1024  # one WebSocket message, one play
 MAX_FRAME = MAX_MESSAGE + 1024  # room for what stands before it
 MAX_TEXT = 5000  # characters of one say

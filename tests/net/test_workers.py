@@ -19,7 +19,7 @@ from ivrnode.script.frames import FrameParser
 from ivrnode.script.guest.link import DeadEnd
 from ivrnode.script.guest.worker import Worker
 from ivrnode.script.limits import Limits
-from script.processes import cpu, gone
+from script.processes import cpu, gone, status
 from script.stage import open_stage
 
 ECHO = "call.dtmf(lambda digit: print(digit))"
@@ -164,9 +164,21 @@ async def test_a_death_of_its_own_is_told() -> None:
             assert text in end.text
 
 
+async def test_a_script_is_woken_once_for_each_event() -> None:
+    """Not once more when its answer is read: that is half of what a call costs."""
+    async with open_stage() as stage:
+        script = await stage.play("call.dtmf(lambda key: call.log(key))")
+        pid = stage.workers._calls[script.call].pid
+        before = int(status(pid)["voluntary_ctxt_switches"])
+        for _ in range(100):
+            script.send(m.DigitPressed("1"))
+            await script.idle()
+        assert int(status(pid)["voluntary_ctxt_switches"]) - before < 130
+
+
 async def test_last_words_are_heard() -> None:
     async with open_stage() as stage:
-        script = stage.run("for n in range(500): call.say(str(n))\nasyncio.sys.modules['os'].write(3, b'')\n1/0")
+        script = stage.run("for n in range(500): call.say(str(n))\n1/0")
         await script.until(lambda: script.failures)
         assert len(script.all(m.Say)) == 500
 
@@ -236,7 +248,7 @@ def test_the_rehearsal_of_a_call_goes_well_and_tells_nobody() -> None:
     finally:
         worker._loop.close()
         sys.stdin, sys.stdout, sys.stderr, sys.modules["__main__"] = streams
-    assert [op for op, _, _ in FrameParser().feed(bytes(link._out))] == [ops.STREAM, ops.SAY]
+    assert [op for op, _, _ in FrameParser().feed(b"".join(link._out))] == [ops.STREAM, ops.SAY]
     link.flush()
     assert not link._out
 

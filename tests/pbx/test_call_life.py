@@ -80,6 +80,16 @@ def test_hangup_ends_the_far_end_too_and_only_once(world: World) -> None:
     assert len(world.logged("ended: script")) == 1
 
 
+def test_a_script_is_woken_by_the_last_thing_that_could_happen(world: World, desk: Desk) -> None:
+    """It may not wait for the end of the sound: without news it would sleep to the end of the call."""
+    world.call()
+    world.act(script.Play(1, "pcm16", 8000, b"\0\0"), script.Play(2, "pcm16", 8000, b"\0\0"), script.Wait(None, 0))
+    world.tell(media.ItemDone(world.leg, 1, 100))
+    assert desk.told[-1] == script.PlaybackDone(1, 100, False, "")
+    world.tell(media.ItemDone(world.leg, 2, 100))
+    assert desk.told[-2:] == [script.PlaybackDone(2, 100, False, ""), script.Wake()]
+
+
 def test_a_drained_hangup_waits_for_the_last_word(world: World) -> None:
     world.call()
     world.act(script.Play(1, "pcm16", 8000, b"\0\0"), script.Hangup(is_drained=True))

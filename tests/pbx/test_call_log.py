@@ -54,7 +54,7 @@ def test_below_level_9_no_api_call_is_a_line(world: World) -> None:
 def test_what_the_queue_has_no_room_for_is_told(world: World, desk: Desk) -> None:
     world.act(script.Play(7, "pcm16", 8000, b"\0\0"))
     world.tell(media.ItemDone(world.leg, 7, 0, True, "queue full"))
-    assert desk.told[-1] == script.PlaybackDone(7, 0, True, "queue full")
+    assert script.PlaybackDone(7, 0, True, "queue full") in desk.told
     assert lines(world, "SCRIPT", "queue full") == [2]
 
 

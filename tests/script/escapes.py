@@ -181,7 +181,7 @@ os.write(3, frame(73, 1, json.dumps({"url": "ws://h", "headers": [["A", "b\\r\\n
         flood_calls="while True: call.say('x')",
         flood_log_raw="while True: os.write(3, frame(72, 5, b'x') * 100)",
     )
-    add("too many bytes", flood_bytes="while True: os.write(3, frame(75, 1, bytes(1 << 20)))")
+    add("too many bytes", flood_bytes="while True: os.write(3, frame(75, 1, bytes(1 << 13)))")
     add("more sockets", flood_sockets="""
 body = json.dumps({"url": "ws://h", "headers": [], "verify": True, "timeout": 3}).encode()
 for n in range(9): os.write(3, frame(73, n, body))""")  # fmt: skip

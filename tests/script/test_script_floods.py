@@ -44,7 +44,7 @@ async def flooded(stage: Stage, source: str) -> tuple[Script, ScriptEnd, float]:
         "while True: call.lang = 'de'",
         "def again():\n    while True: print('x')\nsetTimeout(again, 1)",
         RAW + "while True: os.write(3, frame(81, 1, b'\\x02\\0\\0\\0{}') * 500)",
-        RAW + f"while True: os.write(3, frame({ops.HANGUP}, 0, b'\\1') * 5000)",
+        RAW + f"while True: os.write(3, frame({ops.HANGUP}, 0, b'\\1') * 1000)",
         RAW + "os.write(3, (1 << 21).to_bytes(4, 'little') + bytes([72, 0, 0, 0, 0]))\nwhile True: os.write(3, b'x')",
     ],
 )
@@ -60,7 +60,7 @@ async def test_a_flood_of_frames_is_cut_off(stage: Stage, source: str) -> None:
     ("source", "kind", "burst", "rate"),
     [
         (
-            RAW + f"while True: os.write(3, frame({ops.SEND_BINARY}, 1, bytes(1 << 20)))",
+            RAW + f"while True: os.write(3, frame({ops.SEND_BINARY}, 1, bytes(1 << 13)))",
             m.SendSocket, LIMITS.bytes_burst, LIMITS.bytes_rate,
         ),
         (

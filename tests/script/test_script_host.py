@@ -65,9 +65,65 @@ def test_the_event_at_hand_and_its_cpu() -> None:
 def test_wait_is_told_only_when_nothing_is_on_its_way_to_the_script() -> None:
     host = ready()
     host.send(m.Wake())
-    host.send(m.QueueDrained())
+    host.send(m.DigitPressed("1"))
     assert host.receive(wait(2), 0) == []
     assert host.receive(wait(3), 0) == [m.Wait(None, 0)]
+
+
+DONE = m.PlaybackDone(7, 60, False, "")
+
+
+def test_the_end_of_a_sound_wakes_nobody_who_does_not_wait_for_it() -> None:
+    host = ready()
+    host.send(DONE)
+    host.send(m.QueueDrained())
+    assert not host.has_to_send
+    assert host.oldest == 0
+    host.send(m.DigitPressed("1"))
+    assert write_all(host) == [ops.PLAYED, ops.DRAINED, ops.DIGIT]
+    assert host.receive(wait(4), 0) == [m.Wait(None, 0)]
+
+
+def test_a_script_that_gets_idle_says_so_whatever_is_kept_back() -> None:
+    host = ready()
+    host.send(m.DigitPressed("1"))
+    host.send(DONE)
+    assert host.receive(wait(2, 0.5), 0) == [m.Wait(0.5, 0)]
+
+
+@pytest.mark.parametrize(("item", "event", "op"), [(7, DONE, ops.PLAYED), (0, m.QueueDrained(), ops.DRAINED)])
+def test_who_waits_for_the_end_of_a_sound_is_told_at_once(item: int, event: m.Event, op: int) -> None:
+    host = ready()
+    host.receive(frame(ops.AWAIT, item), 0)
+    host.send(event)
+    assert write_all(host) == [op]
+
+
+@pytest.mark.parametrize(("item", "event", "op"), [(7, DONE, ops.PLAYED), (0, m.QueueDrained(), ops.DRAINED)])
+def test_who_waits_for_what_was_kept_back_is_told_at_once(item: int, event: m.Event, op: int) -> None:
+    host = ready()
+    host.send(event)
+    host.receive(frame(ops.AWAIT, 8), 0)
+    assert not host.has_to_send
+    host.receive(frame(ops.AWAIT, item), 0)
+    assert write_all(host) == [op]
+
+
+def test_not_much_is_kept_back() -> None:
+    host = ready(Limits())
+    for item in range(65):
+        assert not host.has_to_send
+        host.send(m.PlaybackDone(item + 1, 60, False, ""))
+    assert host.has_to_send
+
+
+def test_a_script_waits_for_no_more_sounds_than_there_can_be() -> None:
+    host = ready(Limits(frames_burst=20_000))
+    host.receive(b"".join(frame(ops.AWAIT, item) for item in range(ops.MAX_AWAITED)), 0)
+    host.send(DONE)  # one fewer
+    host.receive(frame(ops.AWAIT, ops.MAX_AWAITED), 0)
+    with pytest.raises(ScriptError, match="more sounds than can be heard"):
+        host.receive(frame(ops.AWAIT, ops.MAX_AWAITED + 1), 0)
 
 
 @pytest.mark.parametrize("handled", [0, 1, 3])

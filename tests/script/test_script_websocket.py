@@ -81,6 +81,16 @@ async def test_the_greatest_message_both_ways(stage: Stage) -> None:
     assert len(script.all(m.SendSocket)[0].data) == 2 << 20
 
 
+async def test_long_messages_and_short_ones_in_one_go(stage: Stage) -> None:
+    script = await connected(
+        stage, 'ws = Websocket("ws://h"); ws.connect(); ws.on("message", lambda data: ws.send(data))'
+    )
+    sent = [bytes([number]) * size for number, size in enumerate((1, 100_000, 2, 20_000, 16_384, 3, 40_000, 40_000, 1))]
+    script.send(*(m.SocketMessage(1, data) for data in sent))
+    await script.until(lambda: len(script.all(m.SendSocket)) == len(sent))
+    assert [message.data for message in script.all(m.SendSocket)] == sent
+
+
 async def test_many_messages_stay_in_order(stage: Stage) -> None:
     script = await connected(
         stage, 'ws = Websocket("ws://h"); ws.connect(); ws.on("message", lambda data: ws.send(data))'

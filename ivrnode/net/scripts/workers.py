@@ -24,6 +24,7 @@ from typing import Protocol
 from ivrnode.errors import ConfigError, ScriptError, StateError
 from ivrnode.net.scripts.walls import Walls, probe
 from ivrnode.net.scripts.zygote import PAUSE, Zygote
+from ivrnode.script import ops
 from ivrnode.script.end import ScriptEnd
 from ivrnode.script.host import ScriptHost
 from ivrnode.script.limits import Limits
@@ -32,8 +33,6 @@ from ivrnode.script.messages import Action, Boot, Event, HungUp, Ready
 _TICK = 0.02
 _POOL = 4
 _LIMITS = Limits()
-# What a worker may say in its turn, so that one that floods does not hold up the others; a long frame comes in one go.
-_SHARE, _RECEIVE = 4 * 1024, 256 * 1024
 # The range that systemd keeps for users without a name; below 65536 it also exists in most containers.
 _FIRST_UID, _UIDS = 61184, 4336
 _CPU_CLOCK = 2  # CPUCLOCK_SCHED in a clock id made from a process number, see clock_getcpuclockid(3)
@@ -55,6 +54,7 @@ class _Worker:
         self.call = ""
         self.pid, self.pidfd = 0, -1
         self.unsent = memoryview(b"")
+        self.is_blocked = False  # it has not read yet what was written
         self.is_to_flush = False  # something was queued in this turn of the loop
         self.is_held = False  # what can wait does
         self.deadline = 0.0  # to be READY, later for the grace; 0: none
@@ -108,7 +108,7 @@ class ScriptWorkers:
         self._uids: set[int] = set()
         self._is_open = False
         self._not_before = 0.0  # when the pool may be filled again, after an idle worker died by itself
-        self._buffer = memoryview(bytearray(_RECEIVE))
+        self._buffer = memoryview(bytearray(ops.PACKET))
         self.walls = Walls()
 
     async def start(self) -> None:
@@ -163,7 +163,11 @@ class ScriptWorkers:
             self._set_held(worker)
         if type(event) is HungUp:
             worker.deadline = time.monotonic() + event.grace
-        if worker.host.is_ready and not worker.is_to_flush:
+        self._schedule_flush(worker)
+
+    def _schedule_flush(self, worker: _Worker) -> None:
+        host = worker.host
+        if host.has_to_send and host.is_ready and not worker.is_to_flush:
             worker.is_to_flush = True
             self._to_flush.append(worker)
             if len(self._to_flush) == 1:
@@ -201,7 +205,8 @@ class ScriptWorkers:
                 self._pool.append(self._fork(has_time=True))
 
     def _fork(self, has_time: bool = False) -> _Worker:
-        ours, theirs = socket.socketpair()
+        # A reader of a stream socket is also woken when the other side reads: twice as often as there is news for it.
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         self._last_serial += 1
         worker = _Worker(self._last_serial, self._free_uid(), ours, self._limits)
@@ -253,7 +258,7 @@ class ScriptWorkers:
     def _read(self, worker: _Worker) -> bool:
         """Take what has come. False: nothing more will."""
         try:
-            size = worker.sock.recv_into(self._buffer, max(_SHARE, min(worker.host.missing, _RECEIVE)))
+            size = worker.sock.recv_into(self._buffer)
         except BlockingIOError:
             return False
         except OSError:
@@ -274,13 +279,14 @@ class ScriptWorkers:
                 self._write(worker)
             elif worker.end is None:
                 self._listener.script_action(worker.call, action)
+        self._schedule_flush(worker)  # it may have asked for what was kept back
         return worker.end is None
 
     def _flush(self) -> None:
         workers, self._to_flush = self._to_flush, []
         for worker in workers:
             worker.is_to_flush = False
-            if worker.end is None and not worker.unsent:
+            if worker.end is None and not worker.is_blocked:
                 self._write(worker)
 
     def _write(self, worker: _Worker) -> None:
@@ -295,19 +301,19 @@ class ScriptWorkers:
     def _write_queue(self, worker: _Worker) -> None:
         while data := worker.unsent or memoryview(worker.host.to_send()):
             try:
-                size = worker.sock.send(data)
+                size = worker.sock.send(data[: ops.PACKET])
             except BlockingIOError:
-                size = 0
+                worker.unsent = data
+                if not worker.is_blocked:
+                    worker.is_blocked = True
+                    self._loop.add_writer(worker.sock, self._write, worker)
+                return
             except OSError:
                 return  # it is dying, its report is on the way
-            if size < len(data):
-                if not worker.unsent:
-                    self._loop.add_writer(worker.sock, self._write, worker)
-                worker.unsent = data[size:]
-                return
-            if worker.unsent:
-                self._loop.remove_writer(worker.sock)
-                worker.unsent = memoryview(b"")
+            worker.unsent = data[size:]
+        if worker.is_blocked:
+            worker.is_blocked = False
+            self._loop.remove_writer(worker.sock)
 
     def _end(self, worker: _Worker, end: ScriptEnd) -> None:
         """Decide how it ends, kill it, hear no more of it. That is told when the process is gone."""

@@ -14,8 +14,6 @@ from typing import Any
 from ivrnode.script import ops
 from ivrnode.script.guest.lockdown import FD
 
-_READ = 16 * 1024  # larger reads make malloc map and unmap memory every time
-_LONG_READ = 256 * 1024  # but a long frame comes in fewer pieces
 _FLUSH = 64 * 1024
 _TOGETHER = 0.005  # seconds: far below what the watchdog allows for one event
 
@@ -32,16 +30,17 @@ class Link:
         self._requests = 0
         self._frames: deque[Frame] = deque()
         self._rest = b""
-        self._out = bytearray()
+        self._out: list[bytes] = []
+        self._out_size = 0
 
     # Out.
 
     def put(self, op: int, number: int = 0, payload: bytes = b"") -> None:
         """Buffer one frame for the core."""
-        out = self._out
-        out += ops.HEADER.pack(len(payload), op, number)
-        out += payload
-        if len(out) > _FLUSH:
+        size = len(payload)
+        self._out += (ops.HEADER.pack(size, op, number), payload)
+        self._out_size += size
+        if self._out_size > _FLUSH:
             self.flush()
 
     def put_json(self, op: int, number: int = 0, /, **fields: Any) -> None:
@@ -63,9 +62,17 @@ class Link:
         self.flush()
 
     def flush(self) -> None:
-        out = self._out
-        while out:
-            del out[: os.write(FD, out)]
+        if not self._out:
+            return
+        data = b"".join(self._out)
+        self._out.clear()
+        self._out_size = 0
+        if len(data) <= ops.PACKET:
+            os.write(FD, data)  # all of it: packets are not torn
+            return
+        view = memoryview(data)
+        for start in range(0, len(data), ops.PACKET):
+            os.write(FD, view[start : start + ops.PACKET])
 
     # In.
 
@@ -99,7 +106,7 @@ class Link:
 
     def _read(self) -> None:
         """Wait for bytes and cut them into frames."""
-        data = os.read(FD, _READ)
+        data = os.read(FD, ops.PACKET)
         self._read_at = monotonic()
         if not data:
             os._exit(0)  # the core has let go of us
@@ -110,18 +117,19 @@ class Link:
             length, op, number = ops.HEADER.unpack_from(data, at)
             end = at + head + length
             if end > size:
-                if length > _READ:
-                    self._frames.append((op, number, self._read_long(data[at + head :], length)))
-                    at = size
-                break
+                if length <= ops.PACKET:
+                    break
+                data, at = self._read_on(data[at:], head + length), 0
+                size, end = len(data), head + length
             self._frames.append((op, number, data[at + head : end]))
             at = end
         self._rest = data[at:]
 
-    def _read_long(self, start: bytes, length: int) -> bytes:
+    def _read_on(self, start: bytes, size: int) -> bytes:
+        """`size` bytes and more, for a long frame: it costs an append each time, not a copy of all that is there."""
         data = bytearray(start)
-        while len(data) < length:
-            more = os.read(FD, min(length - len(data), _LONG_READ))
+        while len(data) < size:
+            more = os.read(FD, ops.PACKET)
             if not more:
                 os._exit(0)
             data += more

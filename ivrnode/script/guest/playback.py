@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Generator
 from typing import Any
 
+from ivrnode.script import ops
 from ivrnode.script.guest.emitter import Emitter
 from ivrnode.script.guest.runtime import Runtime
 
@@ -22,6 +23,7 @@ class Playback(Emitter):
         self._item = item
         self._played_ms = 0
         self._waiters: list[asyncio.Future[None]] = []
+        self._is_expected = False
 
     @property
     def played_ms(self) -> int:
@@ -37,6 +39,7 @@ class Playback(Emitter):
 
     def __await__(self) -> Generator[Any, None, Playback]:
         if not self.done:
+            self._expect()
             waiter = self._runtime.loop.create_future()
             self._waiters.append(waiter)
             yield from waiter
@@ -45,6 +48,14 @@ class Playback(Emitter):
     def _handler_added(self, name: str) -> None:
         if self.done:  # it missed its event: told all the same, once
             self._runtime.loop.call_soon(self._runtime.run, self._handlers[name].pop(), self)
+        else:
+            self._expect()
+
+    def _expect(self) -> None:
+        """Somebody waits for its end: the core is to tell at once, not when there is other news as well."""
+        if not self._is_expected:
+            self._is_expected = True
+            self._runtime.link.put(ops.AWAIT, self._item)
 
     def _end(self, played_ms: int, is_stopped: bool, error: str) -> None:
         self.done, self.stopped, self.error = True, is_stopped, error or None
