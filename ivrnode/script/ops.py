@@ -64,7 +64,7 @@ WAIT_BODY = struct.Struct("<dI")  # seconds (below 0: no timer), unfinished task
 CODECS = ("g711_ulaw", "g711_alaw", "pcm16")
 RATES = (8000, 16000, 24000)
 
-# Bytes that either side writes and reads at once, cut anywhere. For longer reads malloc maps and unmaps memory each time.
+# Bytes that either side writes and reads at once, cut anywhere. For longer reads malloc maps memory each time.
 PACKET = 16 * 1024
 MAX_AWAITED = 10_000  # items: as many as a playout holds
 MAX_MESSAGE = 2 * 1024 * 1024  # one WebSocket message, one play
