@@ -177,6 +177,7 @@ def _facts(tenant: Tenant, node: IvrNode, account: Account | None, request: Requ
         to_uri=str(request.to),
         headers=_headers(request),
         may_record=node.rec,
+        most_dials=tenant.quotas.dials_per_call,
     )
 
 

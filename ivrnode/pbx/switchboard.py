@@ -121,9 +121,13 @@ class Switchboard:
         else:
             if isinstance(found, IvrNode):
                 NodeDial(self, call, request.request, dest, timeout).lend(assignment, now)
-            elif params:
+            elif params.get("ivraction"):
                 Announcement(self, call, request.request, dest, timeout, params).begin(found, now)
             else:
+                for key in params.keys() - {"timeout", "cobj", "ivraction"}:
+                    call.write(
+                        "SCRIPT", 4, f"dial {dest}: {key!r:.40} is ignored: a phone without ivraction reads none"
+                    )
                 Dial(self, call, request.request, dest, timeout).begin(found, now)
 
     def _hang_up_dial(self, call: Call, request: Request, now: float) -> None:

@@ -27,6 +27,7 @@ class Facts:
     to_uri: str = ""
     http_url: str = ""
     may_record: bool = False
+    most_dials: int = 5
     params: Mapping[str, Any] = field(default_factory=dict)
     """Given by the `dial` that started this leg."""
     headers: tuple[tuple[str, str], ...] = ()

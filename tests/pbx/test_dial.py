@@ -93,8 +93,18 @@ def test_the_end_of_the_call_ends_the_other_one_too(world: Phones) -> None:
     assert not world.core.calls
 
 
-def test_five_dials_in_a_call(world: Phones) -> None:
+def test_a_phone_without_ivraction_reads_no_params(world: Phones) -> None:
+    world.ring_ben("dial", params={"who": "Ada", "cobj": "c1", "timeout": 5})
+    world.ben.accept()
+    assert len(world.core.calls) == 1 and world.commands(media.Bridge)
+    [line] = world.logged("is ignored")
+    assert (line.level, line.text) == (4, "dial 120: 'who' is ignored: a phone without ivraction reads none")
+
+
+def test_five_dials_in_a_call(world: Phones, desk: Desk) -> None:
+    """The script's side keeps to it by itself; one that does not is refused."""
     world.call()
+    assert [boot.facts.most_dials for boot in desk.scripts.values()] == [5]
     for _ in range(6):
         world.ask("dial", dest="120")
     assert world.replies[4] == failed(480, "120 has no phone that is registered")

@@ -169,6 +169,11 @@ def test_params_are_the_nodes_and_it_may_reject(world: Phones, desk: Desk, what:
     assert bool(world.news) is is_over and world.replies == [OK]
 
 
+def test_params_reach_the_node_without_ivraction_too(world: Phones, desk: Desk) -> None:
+    node = Node(world, params={"who": "Ada", "cobj": "c1"})
+    assert dict(desk.scripts[node.name].facts.params) == {"who": "Ada", "cobj": "c1"}
+
+
 def test_nodes_that_dial_each_other_come_to_an_end(world: Phones, desk: Desk) -> None:
     node = Node(world)
     world.core._reception._max_calls = 99

@@ -107,6 +107,7 @@ async def test_a_refusal_by_the_core_is_a_result_too(stage: Stage) -> None:
         ("call.dial('120', ivraction='ask', cobj='other')", "ValueError: cobj must be call.callid"),
         ("call.accept()", "RuntimeError: call.accept is for a leg that was started with ivraction"),
         ("call.reject('no')", "RuntimeError: call.reject is for a leg that was started with ivraction"),
+        ("call.params['who'] = 'Ada'; call.accept()", "RuntimeError: call.accept is for a leg that was started with"),
         ("call.getHeader(1)", "TypeError: name must be str, not int"),
     ],
 )
@@ -150,6 +151,10 @@ async def test_after_the_end_nothing_is_asked_and_nothing_raises(stage: Stage) -
                 "params": {"ivraction": "announce", "who": "Ada", "cobj": "c1f"},
             },
         ),
+        (
+            "call.dial('701', who='Ada', timeout=5)",
+            {"dest": "701", "timeout": 5, "params": {"who": "Ada", "timeout": 5, "cobj": "c1f"}},
+        ),
     ],
 )
 async def test_dial_asks_the_core(stage: Stage, source: str, arguments: dict[str, Any]) -> None:
@@ -158,11 +163,18 @@ async def test_dial_asks_the_core(stage: Stage, source: str, arguments: dict[str
     await script.hang_up()
 
 
-async def test_without_a_script_there_nobody_reads_other_keys(stage: Stage) -> None:
-    script = await stage.play("call.dial('120', {'who': 'Ada', 'timeout': 5})")
-    assert asked(script) == [("dial", {"dest": "120", "timeout": 5})]
-    assert script.all(m.Log) == [m.Log(4, "Call.dial: unknown key 'who' ignored")]
+async def test_a_dial_beyond_the_quota_raises(stage: Stage) -> None:
+    source = "for number in range(4):\n    call.dial('120')\n    print(number)\n"
+    script = await stage.play(source, facts=dataclasses.replace(FACTS, most_dials=3))
+    assert script.lines == ["0", "1", "2"] and len(asked(script)) == 3
+    assert "RuntimeError: a call has 3 dials at most" in script.failures[0]
+    script = await stage.play(
+        "for _ in range(5): call.dial('120')\ntry:\n    call.dial('120')\n"
+        "except RuntimeError:\n    call.on('hangup', lambda: print(call.dial('120') is not None))"
+    )
+    assert len(asked(script)) == 5
     await script.hang_up()
+    assert script.lines == ["True"] and not script.failures
 
 
 async def test_a_dial_has_a_result_and_an_end(stage: Stage) -> None:

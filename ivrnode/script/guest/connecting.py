@@ -41,9 +41,11 @@ class Connecting(Emitter):
         self.params: dict[str, Any] = {}
         self._headers: dict[str, str] = {}
         self._worked: Transfer | None = None
+        self._dials = self._most_dials = 0
 
     def _begin_connecting(self, facts: dict[str, Any]) -> None:
         self.params = facts["params"]
+        self._most_dials = facts["most_dials"]
         self._headers = {name.lower(): value for name, value in reversed(facts["headers"])}
 
     @takes_object
@@ -75,8 +77,9 @@ class Connecting(Emitter):
             self._worked.end()
 
     def dial(self, dest: Any, params: dict[str, Any] | None = None, /, **keywords: Any) -> Dial:
-        """Let the caller talk with somebody else until that one hangs up. `params`: `timeout`; with `ivraction` the
-        new leg runs this script first, all of `params` are its `call.params`."""
+        """Let the caller talk with somebody else until that one hangs up. `params`: `timeout`; the others are the
+        `call.params` of a node that is dialled. With `ivraction` a phone, too, gets a script before it gets the caller:
+        this one."""
         if isinstance(dest, dict):
             params, dest = dest, dest.get("dest")
         check("params", params, dict, type(None))
@@ -84,13 +87,14 @@ class Connecting(Emitter):
         timeout = given.get("timeout", 30)
         _check_timeout(timeout)
         arguments: dict[str, Any] = {"dest": _check_dest(dest), "timeout": timeout}
-        if given.get("ivraction"):
+        if given.keys() - {"timeout"}:
             if given.setdefault("cobj", self.callid) != self.callid:
                 raise ValueError("cobj must be call.callid: another call cannot be joined")
             arguments["params"] = given
-        else:
-            for key in given.keys() - {"timeout", "ivraction"}:
-                self._runtime.log(4, f"Call.dial: unknown key {key!r} ignored")
+        if not self._runtime.is_over:
+            if self._dials >= self._most_dials:
+                raise RuntimeError(f"a call has {self._most_dials} dials at most")
+            self._dials += 1
         return Dial(self._runtime, self._services, arguments)
 
     def accept(self) -> None:
@@ -112,7 +116,7 @@ class Connecting(Emitter):
         return self._headers.get(name.lower())
 
     def _check_dialled(self, method: str) -> None:
-        if not self.params:
+        if not self.params.get("ivraction"):
             raise RuntimeError(f"call.{method} is for a leg that was started with ivraction")
 
 
