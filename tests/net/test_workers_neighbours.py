@@ -1,4 +1,5 @@
-"""What bad neighbours can do to a script: take CPU from it, and no more."""
+"""What bad neighbours can do to a script: take CPU from it, and no more. Workers that starved would be seen here: one
+whose nice value is above the spinners' gets its turn tens of milliseconds later."""
 
 from __future__ import annotations
 
@@ -12,13 +13,13 @@ import pytest
 
 from ivrnode.script import messages as m
 from ivrnode.script.end import ScriptEnd
-from script.processes import Noise
-from script.stage import Script, Stage, open_stage
+from script.processes import Noise, until
+from script.stage import PATIENCE, Script, Stage, open_stage
 
 HONEST, PER_SECOND, SECONDS = 30, 50, 3.0
 MOMENTS = 10  # of each 20 ms: not all calls are heard at once
-QUIET = 0.15  # cores that others may use; above it a p99 says nothing about us
-ADDED = 0.015  # seconds of p99 that spinners and floods may cost
+QUIET = 0.15  # cores that others may use; above it times say nothing about us
+ADDED = 0.010  # seconds that spinners and floods may cost, at the median: one pause of the machine is in every p99
 # Stays within every limit, so nobody kills it: 200 ms of CPU in each event, for ever.
 SPINNER = """
 import time
@@ -70,7 +71,7 @@ class Paced(Stage):
                 sent = self.sent[call]
                 sent.append(time.monotonic())
                 self.workers.send(call, m.SocketMessage(1, f"{len(sent) - 1:010}{FILLING}"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while any(self.back[call] < len(sent) for call, sent in self.sent.items()):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return sorted(self.took)
@@ -124,6 +125,7 @@ async def _given_up(stage: Stage, script: Script) -> None:
     await script.ended()
 
 
+@pytest.mark.slow
 async def test_spinners_and_floods_cost_their_neighbours_no_message() -> None:
     stage = Paced()
     await stage.workers.start()
@@ -135,16 +137,17 @@ async def test_spinners_and_floods_cost_their_neighbours_no_message() -> None:
         async with bad_company(stage, 8) as dead:
             beside = await stage.pace(SECONDS)
             others = noise.cores()
+            await until(lambda: len({script.end.text for script in dead if script.end}) >= 4)
         assert len(beside) == HONEST * PER_SECOND * SECONDS
-        assert len({script.end.text for script in dead if script.end}) >= 4
     finally:
         await stage.workers.close()
-    before, after = (took[int(len(took) * 0.99)] for took in (alone, beside))
+    before, after = (took[len(took) // 2] for took in (alone, beside))
     if others > QUIET:
-        pytest.skip(f"no message was lost; others use {others:.1f} cores, too much to judge p99 {after * 1000:.0f} ms")
+        pytest.skip(f"no message was lost; others use {others:.1f} cores, too much to judge {after * 1000:.0f} ms")
     assert after - before < ADDED
 
 
+@pytest.mark.slow
 async def test_a_busy_machine_kills_no_honest_script() -> None:
     """It is CPU that counts: 200 ms of it are 200 ms, however long they take."""
     async with open_stage() as stage:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -62,13 +65,51 @@ async def until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+@contextmanager
+def never_longer_than(seconds: float) -> Iterator[None]:
+    """For what must not block: a call that does is interrupted with a TimeoutError."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise TimeoutError(f"blocked for {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 async def gone(pids: Iterable[int]) -> None:
     pids = list(pids)
     await until(lambda: not any(is_alive(pid) for pid in pids))
 
 
+class Lateness:
+    """`worst`: seconds that a callback of this loop was too late, while the block lasted."""
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+
+    def __enter__(self) -> Self:
+        self._due = time.monotonic()
+        self._look()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._look()
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        self.worst = max(self.worst, now - self._due)
+        self._due = now + 0.01
+        self._timer = asyncio.get_running_loop().call_at(self._due, self._look)
+
+
 class Noise:
-    """How much of the machine others have used since this was made: a 99th percentile says nothing beside them."""
+    """How much of the machine others have used since this was made: times say nothing beside them."""
 
     def __init__(self) -> None:
         self._begin = time.monotonic(), _busy() - _used(os.getpid())

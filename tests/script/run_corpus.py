@@ -17,11 +17,10 @@ if __name__ == "__main__":
 
 import ivrnode.net.scripts.zygote
 from ivrnode.script import messages as m
-from ivrnode.script.limits import Limits
 from script.escapes import CANARY, CORPUS, PRELUDE, Escape
-from script.stage import Script, Stage, open_stage
+from script.stage import Script, Stage, open_stage, patient
 
-LIMITS = Limits(cpu_start_ms=300, memory=48 << 20, address_space=64 << 20)
+LIMITS = patient(cpu_start_ms=300, memory=48 << 20, address_space=64 << 20)
 AT_ONCE = 6
 
 

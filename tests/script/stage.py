@@ -14,13 +14,19 @@ from typing import Any, TypeVar
 from ivrnode.net.scripts.workers import ScriptWorkers
 from ivrnode.script import messages as m
 from ivrnode.script.end import ScriptEnd
+from ivrnode.script.limits import Limits
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 FACTS = m.Facts(
     callid="c1f", lang="en", caller="+4930123", called="700", caller_name="Ada", tenant="acme.example", node="700",
     from_uri='"Ada" <sip:+4930123@acme.example>', to_uri="<sip:700@acme.example>",
 )  # fmt: skip
 Kind = TypeVar("Kind")
+
+
+def patient(**limits: Any) -> Limits:
+    """Limits as in service, but with time to get ready: the machine may be slow."""
+    return Limits(**{"ready_seconds": PATIENCE} | limits)
 
 
 class Script:
@@ -65,7 +71,7 @@ class Script:
         await self.until(lambda: len(self.all(m.Wait)) > seen)
         return self.all(m.Wait)[-1]
 
-    async def hang_up(self, reason: str = "caller", grace: float = 5.0) -> ScriptEnd:
+    async def hang_up(self, reason: str = "caller", grace: float = PATIENCE) -> ScriptEnd:
         self.send(m.HungUp(reason, grace))
         return await self.ended()
 
@@ -98,7 +104,7 @@ class Stage:
     """The workers, and the scripts that run in them."""
 
     def __init__(self, **options: Any) -> None:
-        self.workers = ScriptWorkers(self, **options)
+        self.workers = ScriptWorkers(self, **{"limits": patient()} | options)
         self.scripts: dict[str, Script] = {}
         self.ended: list[str] = []
 

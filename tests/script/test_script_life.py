@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from ivrnode.script import messages as m
-from script.stage import Stage
+from script.stage import FACTS, PATIENCE, Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -162,7 +160,7 @@ await asyncio.Event().wait()
     script.send(m.SocketOpened(1, ""))
     await script.until(lambda: "open" in script.lines)
     before = len(script.actions)
-    script.send(m.HungUp("caller", 5))
+    script.send(m.HungUp("caller", PATIENCE))
     await script.until(lambda: script.all(m.CloseSocket))
     assert script.all(m.CloseSocket) == [m.CloseSocket(1, 1001, "call ended")]
     script.send(m.SocketClosed(1, 1001, "call ended"))
@@ -180,19 +178,20 @@ await asyncio.Event().wait()
 
 
 async def test_async_hangup_handlers_hold_the_sockets_open_for_a_second_at_most(stage: Stage) -> None:
-    script = stage.run("""
+    source = """
 ws = Websocket("ws://h")
 ws.connect()
 @call.on("hangup")
 async def for_ever():
     await asyncio.Event().wait()
-""")
+"""
+    script = stage.start(m.Boot(source, "ivrnode.py", FACTS, clock=1000.0))
     await script.until(lambda: script.all(m.Wait))
-    loop = asyncio.get_running_loop()
-    start = loop.time()
-    script.send(m.HungUp("caller", 5))
+    script.send(m.HungUp("caller", PATIENCE), m.Clock(1000.95))
+    await script.idle()
+    assert not script.all(m.CloseSocket)
+    script.send(m.Clock(1001.05))
     await script.until(lambda: script.all(m.CloseSocket))
-    assert 0.95 < loop.time() - start < 4
     stage.workers.kill(script.call, "seen enough")
     assert (await script.ended()).text == "seen enough"
 
