@@ -15,11 +15,13 @@ from typing import Any, Protocol, TypeVar
 from ivrnode.net.scripts.workers import ScriptWorkers
 from ivrnode.net.speech.service import Speech
 from ivrnode.script.end import ScriptEnd
+from ivrnode.script.limits import Limits
 from ivrnode.script.messages import Action
 from ivrnode.sim.network import Clock
 
 T = TypeVar("T")
 _START = 1000.0
+_PATIENCE = 60.0  # real seconds: nobody waits on the line, and the machine may be slow
 
 
 class ScriptWatcher(Protocol):
@@ -36,7 +38,8 @@ class Studio(AbstractContextManager["Studio"]):
     def __init__(self, speech_cache: Path | None = None, *, is_unsafe: bool = False) -> None:
         self.clock = Clock(_START)
         self.desk: ScriptWatcher | None = None
-        self.workers = ScriptWorkers(self, is_unsafe=is_unsafe, pool=1, clock=lambda: self.clock.now)
+        limits = Limits(ready_seconds=_PATIENCE)
+        self.workers = ScriptWorkers(self, limits, is_unsafe=is_unsafe, pool=1, clock=lambda: self.clock.now)
         self.speech = Speech(speech_cache)
         # A factory keeps it out of the thread's own policy: tests around us may have loops, too.
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)

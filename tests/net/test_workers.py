@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from ivrnode.script.guest.link import DeadEnd
 from ivrnode.script.guest.worker import Worker
 from ivrnode.script.limits import Limits
 from script.processes import Lateness, cpu, gone, status
-from script.stage import open_stage, patient
+from script.stage import PATIENCE, open_stage, patient
 
 ECHO = "call.dtmf(lambda digit: print(digit))"
 
@@ -124,6 +125,26 @@ call.dtmf(work)
         assert script.end is None
 
 
+async def test_who_answered_while_the_core_stood_still_is_not_killed() -> None:
+    """The watchdog may wake before the reader does."""
+    async with open_stage(pool=0) as stage:
+        script = stage.run("call.dtmf(lambda: sum(range(2_000_000)))")
+        worker = stage.workers._calls[script.call]
+        select.select([worker.sock], [], [], PATIENCE)  # it is ready
+        stage.workers._check(worker, worker.deadline + 1)
+        assert worker.end is None
+        await script.until(lambda: script.all(m.Wait))
+        script.send(*[m.DigitPressed("1")] * 40)
+        stage.workers._flush()
+        stage.workers._check(worker, 0.0)
+        began = cpu(worker.pid)
+        while cpu(worker.pid) - began < 0.4:
+            pass
+        stage.workers._check(worker, 0.0)
+        assert worker.end is None
+        await script.idle()
+
+
 async def test_cpu_of_the_whole_call_is_limited_even_when_events_are_acknowledged_falsely() -> None:
     async with open_stage(limits=patient(cpu_call_seconds=1)) as stage:
         script = stage.run("""
@@ -221,7 +242,7 @@ async def test_no_worker_outlives_the_core() -> None:
     program = f"""
 import asyncio, sys
 sys.path[:0] = {[str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]!r}
-from script.stage import open_stage, patient
+from script.stage import PATIENCE, open_stage, patient
 async def main():
     async with open_stage() as stage:
         await stage.play("pass")

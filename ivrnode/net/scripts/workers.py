@@ -360,7 +360,9 @@ class ScriptWorkers:
 
     def _check(self, worker: _Worker, now: float) -> None:
         host = worker.host
-        if worker.deadline and now > worker.deadline:
+        if worker.deadline and now > worker.deadline and not host.is_ready:
+            self._read(worker)  # it may have told us while we were kept from listening: judge by what it has said
+        if worker.deadline and now > worker.deadline and worker.end is None:
             if host.is_ready:
                 self._end(worker, ScriptEnd("killed", "the time after the end of the call is over"))
             else:
@@ -377,6 +379,9 @@ class ScriptWorkers:
         if event != worker.watched:
             worker.watched, worker.cpu = event, cpu
         elif cpu - worker.cpu > host.cpu_allowed and worker.is_alive:
+            self._read(worker)  # as above
+            if worker.end is not None or host.oldest != event:
+                return
             text = f"CPU limit passed: {round(host.cpu_allowed * 1000)} ms for one event"
             self._end(worker, ScriptEnd("killed", text, is_fault=True))
 
