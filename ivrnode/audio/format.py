@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MIN_RATE, MAX_RATE = 8000, 48000
+BEST_RATE = 16000
+"""Of all wire codecs the best has it: more would be thrown away."""
+LONGEST_SECONDS = 300
+"""Of a sound from a file: as much as a playout holds."""
 
 _FIXED_RATE = {"g711_ulaw": 8000, "g711_alaw": 8000, "g722": 16000}
 # 0xfd is the G.722 byte that rings out fastest after speech and then stays below 0.1 % of full scale.

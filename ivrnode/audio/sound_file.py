@@ -9,16 +9,13 @@ from __future__ import annotations
 import io
 
 import av
+import av.subtitles.stream  # with its first file av would import it, and behind the lock-down no module can be read
 from av.error import FFmpegError
 
+from ivrnode.audio.format import BEST_RATE, LONGEST_SECONDS, MIN_RATE
 from ivrnode.audio.resample import Resampler, frame_bytes
 from ivrnode.audio.wav import read_wav
 from ivrnode.errors import ProtocolError
-
-LONGEST_SECONDS = 300
-"""As much as a playout holds."""
-BEST_RATE = 16000
-"""Of all wire codecs the best has it: more would be thrown away."""
 
 
 def read_sound(data: bytes) -> tuple[bytes, int]:
@@ -59,7 +56,7 @@ def _decode(data: bytes, kind: str) -> tuple[bytes, int]:
             if not container.streams.audio:
                 raise ProtocolError("no sound is in it", 415)
             stream = container.streams.audio[0]
-            rate = min(max(stream.rate or BEST_RATE, 8000), BEST_RATE)
+            rate = min(max(stream.rate or BEST_RATE, MIN_RATE), BEST_RATE)
             resampler = av.AudioResampler("s16", "mono", rate)
             pcm = bytearray()
             for frame in container.decode(stream):

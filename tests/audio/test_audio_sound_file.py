@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivrnode.audio.sound_file import BEST_RATE, read_sound
+from ivrnode.audio.format import BEST_RATE
+from ivrnode.audio.sound_file import read_sound
 from ivrnode.errors import ProtocolError
 from sound import decibels, tone, tone_level
 from sound_files import sound_file

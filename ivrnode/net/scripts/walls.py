@@ -45,6 +45,7 @@ class Walls:
         lines = []
         if not self.seccomp:
             lines.append(f"no seccomp filter for scripts on this system ({self.machine or 'unknown machine'})")
+            lines.append("no seccomp: a file of sound that breaks its decoder is held by limits and Landlock alone")
         if not self.pidfd:
             lines.append("no pidfd (before Linux 5.3): no script can be run at all")
         if not self.landlock:

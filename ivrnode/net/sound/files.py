@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ivrnode.audio.format import BEST_RATE, LONGEST_SECONDS, MIN_RATE
 from ivrnode.errors import IvrNodeError
 from ivrnode.net.child import bare_environment, command
 from ivrnode.net.sound.worker import LONGEST_FILE, RATE
@@ -30,6 +31,9 @@ CACHE_BYTES = 32 * 1024 * 1024
 FRESH_SECONDS = 60.0
 """So long what a web server had is not asked for again."""
 DECODE_SECONDS = 20.0
+LONGEST_ANSWER = RATE.size + 2 * BEST_RATE * LONGEST_SECONDS
+LONGEST_REASON = 200
+_PART = 64 * 1024
 AT_ONCE = 2
 """Decoders: more would only take the processor from each other, and from the packets."""
 
@@ -114,11 +118,12 @@ class Sounds:
                 self.files_read += 1
                 process = await _worker(source)
                 try:
-                    answer, _ = await process.communicate(data if source == asyncio.subprocess.PIPE else None)
+                    answer = await _answer(process, data)
                 finally:
                     if process.returncode is None:
-                        process.kill()
-                        await process.wait()
+                        with suppress(ProcessLookupError):
+                            process.kill()
+                        await process.communicate()  # what is in its pipe; with that unread, no end is told
         except TimeoutError:
             raise SoundError(f"not decoded within {DECODE_SECONDS:.0f} s") from None
         except OSError as error:
@@ -128,10 +133,29 @@ class Sounds:
                 os.close(source)
         if len(answer) < RATE.size:
             raise SoundError("the decoder died over it")
-        (rate,) = RATE.unpack_from(answer)
+        (rate,), pcm = RATE.unpack_from(answer), answer[RATE.size :]
         if not rate:
-            raise SoundError(answer[RATE.size :].decode(errors="replace"))
-        return _Sound(answer[RATE.size :], rate, fresh_until)
+            raise SoundError(pcm[:LONGEST_REASON].decode(errors="replace"))
+        if not MIN_RATE <= rate <= BEST_RATE or len(pcm) % 2 or len(answer) > LONGEST_ANSWER:
+            raise SoundError("the decoder gave no sound")
+        return _Sound(pcm, rate, fresh_until)
+
+
+async def _answer(process: asyncio.subprocess.Process, data: bytes) -> bytes:
+    """All that it says, or a little more than it may: a file that has broken it decides what comes."""
+    if process.stdin is not None:
+        with suppress(ConnectionError):
+            process.stdin.write(data)
+            await process.stdin.drain()
+        process.stdin.close()
+    assert process.stdout is not None
+    answer = bytearray()
+    while part := await process.stdout.read(_PART):
+        answer += part
+        if len(answer) > LONGEST_ANSWER:
+            return bytes(answer)
+    await process.wait()
+    return bytes(answer)
 
 
 async def _worker(source: int) -> asyncio.subprocess.Process:

@@ -4,6 +4,7 @@ only which voice would speak, and loads no engine."""
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Protocol
 
 
@@ -15,6 +16,9 @@ class Engine(Protocol):
     def voice_for(self, lang: str, voice: str) -> str | None:
         """The engine's own name of the voice for a script's wish: `voice` if it is one of the engine's, else the one
         for `lang` ("de", "en-GB" ...). None when it has none for that language."""
+
+    def folders(self) -> list[Path]:
+        """Where its own files lie, which it opens when it speaks."""
 
     def speak(self, text: str, voice: str) -> bytes:
         """pcm16 mono of one sentence. Any exception means failure, and so does no sound."""
@@ -42,6 +46,11 @@ class Pico:
                     return known
         language = re.split("[-_]", lang.lower(), maxsplit=1)[0]
         return next((known for known in self._VOICES if known.startswith(f"{language}-")), None)
+
+    def folders(self) -> list[Path]:
+        import py_nanotts
+
+        return [Path(py_nanotts.__file__).parent / "lang"]
 
     def speak(self, text: str, voice: str) -> bytes:
         from py_nanotts import NanoTTS

@@ -11,6 +11,9 @@ import orjson
 from ivrnode.net.child import bare_environment, command
 from ivrnode.net.speech.worker import ANSWER, REQUEST
 
+LONGEST_ANSWER = 16 * 1024 * 1024
+"""Bytes: eight minutes at 16 kHz, and no piece of text is that long. Who says more is no engine of ours any more."""
+
 
 class SpeechListener(Protocol):
     """Told in the loop. `process_ready` at most once; `process_ended` exactly once, last."""
@@ -72,6 +75,9 @@ class SpeechProcess(asyncio.SubprocessProtocol):
         self._received += data
         while len(self._received) >= ANSWER.size:
             rate, length = ANSWER.unpack_from(self._received)
+            if length > LONGEST_ANSWER:
+                self.kill()
+                return
             end = ANSWER.size + length
             if len(self._received) < end:
                 return

@@ -28,6 +28,7 @@ MAX_WAITING = 256
 START_SECONDS = 10.0
 SENTENCE_SECONDS = 10.0
 """A worker that is longer at one sentence is killed."""
+LONGEST_REASON = 200
 LONGEST_PAUSE = 5.0
 """Seconds between two starts of a worker that never gets ready."""
 
@@ -173,12 +174,12 @@ class Speech:
     def process_answered(self, rate: int, data: bytes) -> None:
         job = self._finish()
         if job is not None:
-            if rate:
+            if rate == job.sentence.rate and data and not len(data) % 2:
                 self.sentences_spoken += 1
                 self._cache.put(job.sentence, data)
                 _succeed(job, data)
             else:
-                _fail(job, data.decode(errors="replace"))
+                _fail(job, data[:LONGEST_REASON].decode(errors="replace") if not rate else "this is no sound")
         self._feed()
 
     def process_ended(self) -> None:
