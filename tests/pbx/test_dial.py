@@ -134,7 +134,9 @@ def test_the_called_one_hears_the_script_while_the_caller_hears_his(world: Phone
     world.act(script.Play(1, "pcm16", 8000, b"\0\0"))
     act(world, leg, script.Play(1, "pcm16", 8000, b"\1\1"))
     assert [command.leg for command in desk.of_kind(media.Play)] == [world.first_leg, world.leg]
-    assert not world.replies
+    world.tell(media.ItemDone(world.first_leg, 1, 20))
+    world.act(script.Wait(None, 0))
+    assert not world.replies and not world.seen(sip.Ended), "a script that waits for its dial is not hung up"
 
 
 def test_accept_joins_the_two(world: Phones, desk: Desk) -> None:

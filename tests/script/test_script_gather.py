@@ -67,6 +67,17 @@ async def test_the_timeout_counts_from_the_end_of_the_prompt(stage: Stage, promp
     assert script.lines == ["'' timeout"]
 
 
+async def test_a_prompt_may_be_all_that_say_takes(stage: Stage) -> None:
+    script = await stage.play(
+        SHOW
+        + "call.gather({'say': {'text': 'Ihre Nummer?', 'lang': 'de', 'tag': 'ask'}, 'timeout': 0, 'callback': show})"
+    )
+    assert script.all(m.Say) == [m.Say(1, "Ihre Nummer?", "de", tag="ask")]
+    script.send(m.PlaybackDone(1, 900, False, ""))
+    await script.until(lambda: script.lines)
+    assert script.lines == ["'' timeout"]
+
+
 async def test_who_interrupts_the_prompt_has_the_time_for_the_next_digit(stage: Stage) -> None:
     script = await stage.play(SHOW + "call.gather(say='Your number?', timeout=0.01, digit_timeout=60, callback=show)")
     script.send(m.DigitPressed("1"), m.PlaybackDone(1, 100, True, ""))
@@ -142,6 +153,7 @@ async def test_the_end_of_the_call_stops_it(stage: Stage) -> None:
         ("timeout=-1", "ValueError: timeout"),
         ("digit_timeout='5'", "TypeError: digit_timeout"),
         ("say='a', url='prompt:b'", "ValueError: gather takes either"),
+        ("say=5", "TypeError: text must be str"),
         ("url='http://h/a.wav'", "ValueError: url"),
         ("callback=5", "TypeError: the handler"),
         ("shout=True", "TypeError"),

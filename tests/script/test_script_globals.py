@@ -64,8 +64,10 @@ def tick():
 setTimeout(lambda: order.append("later"), 30)
 dead = setTimeout(lambda: order.append("never"), 1)
 clearTimeout(dead); clearTimeout(dead); clearTimeout(99); clearTimeout(None)
-async def soon(): order.append("soon")
-setTimeout(soon, 0)
+async def soon():
+    order.append("soon")
+    clearTimeout(used)
+used = setTimeout(soon, 0)
 interval = setInterval(tick, 20)
 print(type(interval).__name__)
 """)

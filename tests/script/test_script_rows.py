@@ -280,7 +280,7 @@ async def over():
     call.on("speech", print); call.on("drained", print)
     again = call.record(); again.stop(); call.stream(codec="pcm16", callback=print, vad=True)
     print(call.getHeader("X"), call.callid, call.withheld_ms, (await again).reason, p.queued_ms, p.played_ms)
-    print((await call.gather(say="digits?")).reason, (await call.play(url="prompt:x")).stopped, (await p) is p)
+    print((await call.gather(say="digits?")).reason, (await call.play(url="prompt:x")).stopped, (await p).stopped)
     print((await call.transfer("120")).ok, (await call.dial("120", {"ivraction": "ask", "cobj": call.callid})).ok)
 """,
         facts=facts,

@@ -194,11 +194,11 @@ class Call(Connecting, Outreach):
         finish: str = "#",
         timeout: float = 5,
         digit_timeout: float = 3,
-        say: str | None = None,
+        say: str | dict[str, Any] | None = None,
         url: str | None = None,
         callback: Handler | None = None,
     ) -> Gather:
-        """Ask for digits. Another gather stops it."""
+        """Ask for digits. Another gather stops it. `say`: what `call.say` takes, a text or a dict."""
         if say is not None and url is not None:
             raise ValueError("gather takes either say or url")
         gather = Gather(self._keys, max_digits, finish, timeout, digit_timeout, callback)
