@@ -305,7 +305,7 @@ class InviteSession:
         if self._incoming is not None:
             self._incoming.reject(487, None, (), now)  # RFC 3261 s15.1.2
             self._incoming.stop()
-        if self.state is SessionState.CALLING and self._outgoing is not None:
+        if self._outgoing is not None:
             self._outgoing.cancel((), now)
         self._end("bye", tuple(request.headers))
         self._forget()
@@ -405,6 +405,8 @@ class InviteSession:
             self._pay_ack(b"")
         if self._incoming is not None:
             self._incoming.reject(487, None, (), now)
+        if self._outgoing is not None:
+            self._outgoing.cancel((), now)  # a re-INVITE that rings would be waited for without end
         if self.dialog is not None and not self._is_bye_sent:
             self._is_bye_sent = True
             bye = self.dialog.request("BYE")

@@ -95,6 +95,8 @@ class Registration:
         self._is_asking = False
         if self._is_flow_dead:
             return  # told already
+        if is_last:
+            self._agent.forget_registration(self)
         if not self._is_wanted and not is_last:
             self.send(now)  # `unregister` had to wait for this answer
         elif 200 <= response.status < 300:
@@ -102,7 +104,7 @@ class Registration:
             self.is_registered = expires > 0
             self._pause = FIRST_PAUSE
             if not is_last:
-                self._wait(max(expires / 2, 1.0), now)
+                self._wait(max(min(expires, self._expires) / 2, 1.0), now)
             self._agent.emit(Registered(self, expires))
         elif response.status == 423 and (longer := _seconds(response, "Min-Expires")) > self._expires:
             self._expires = longer
@@ -119,8 +121,8 @@ class Registration:
         address = self._agent.layer.address(self.flow)
         for contact in response.contacts:
             expires = contact.parameter("expires") or ""
-            if write_host_port(contact.uri.host, contact.uri.port) == address and expires.isdecimal():
-                return int(expires)
+            if write_host_port(contact.uri.host, contact.uri.port) == address and expires:
+                return _number(expires)
         return self._expires if response.expires is None else response.expires
 
     def _wait(self, seconds: float, now: float) -> None:
@@ -134,8 +136,11 @@ class Registration:
 
 def _seconds(response: Response, name: str) -> int:
     """A number of seconds at the start of a field; 0 when there is none (Retry-After may carry a comment)."""
-    text = (response.headers.get(name) or "").replace("(", ";").partition(";")[0].strip()
+    return _number((response.headers.get(name) or "").replace("(", ";").partition(";")[0].strip())
+
+
+def _number(text: str) -> int:
     try:
-        return parse_number(text, 2**31, name)
+        return parse_number(text, 2**31, "seconds")
     except ProtocolError:
         return 0

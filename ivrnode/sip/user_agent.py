@@ -61,7 +61,7 @@ class UserAgent:
         self._events: list[Event] = []
         self._sessions: dict[tuple[str, str], InviteSession] = {}
         self._sessions_of_flow: dict[Flow, set[InviteSession]] = {}
-        self._registrations_of_stream: dict[int, set[Registration]] = {}
+        self._registrations: dict[Flow, set[Registration]] = {}
         self._request_count = 0
 
     @property
@@ -94,7 +94,7 @@ class UserAgent:
 
     def flow_closed(self, flow: Flow, now: float) -> None:
         """A stream flow died: whoever waits on it hears 503, its sessions end with `transport`."""
-        for registration in self._registrations_of_stream.pop(flow.id, ()):
+        for registration in self._registrations.pop(flow, ()):
             registration.flow_closed()
         self.layer.flow_closed(flow, now)
         for session in list(self._sessions_of_flow.get(flow, ())):
@@ -158,8 +158,7 @@ class UserAgent:
     ) -> Registration:
         """Register our Contact of `flow` for `aor`, and keep it registered until `registration.unregister(now)`."""
         registration = Registration(self, aor, registrar, flow, credentials, expires)
-        if flow.is_stream:
-            self._registrations_of_stream.setdefault(flow.id, set()).add(registration)
+        self._registrations.setdefault(flow, set()).add(registration)
         registration.send(now)
         return registration
 
@@ -225,6 +224,13 @@ class UserAgent:
         """No request can be for `session` any more."""
         self._sessions.pop((session.call_id, session.local_tag), None)
         self._unwatch(session)
+
+    def forget_registration(self, registration: Registration) -> None:
+        """It was taken back."""
+        others = self._registrations.get(registration.flow, set())
+        others.discard(registration)
+        if not others:
+            self._registrations.pop(registration.flow, None)
 
     # Behind the doors.
 

@@ -202,3 +202,23 @@ def test_ack_and_bye_of_a_call_of_ours_use_route_set_and_contact_of_the_2xx() ->
         [request] = alice.messages(what)
         assert request.headers.get_all("Route") == ["<sip:p2.example;lr>", "<sip:p1.example;lr>"]
         assert str(request.uri) == "sip:user2@192.0.2.2:5060"
+
+
+@pytest.mark.parametrize("who_ends", ["we", "they"])
+def test_a_reinvite_that_only_rings_is_not_waited_for_after_the_end(who_ends: str) -> None:
+    probe = Probe()
+    session = in_call(probe)
+    session.reinvite(OFFER, probe.now)
+    [invite] = probe.drain()
+    assert probe.send(bytes(invite.response(180))) == []
+    if who_ends == "we":
+        session.hangup(probe.now)
+        sent = probe.drain()
+    else:
+        sent = probe.send(text("BYE", branch="z9hG4bKbye", to_tag=session.local_tag, cseq=2))
+    for request in [message for message in sent if isinstance(message, Request)]:
+        probe.send(bytes(request.response(200)))
+    assert next(message.method for message in sent if isinstance(message, Request)) == "CANCEL"
+    probe.wait(100)
+    assert len(probe.agent.layer) == probe.agent.session_count == 0
+    assert probe.agent.next_deadline() is None

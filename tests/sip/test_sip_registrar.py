@@ -443,3 +443,25 @@ def test_every_change_is_counted() -> None:
     desk.registrar.flow_closed(TCP)
     seen.add(desk.registrar.changes)
     assert len(seen) == 4
+
+
+@pytest.mark.parametrize("granted", ["9" * 5000, "9" * 30, "1e9", "-5", "soon"])
+def test_a_registrar_that_grants_nonsense_is_asked_again_in_our_own_time(granted: str) -> None:
+    office = Office()
+    office.registrar.process = lambda request, aor, flow, now: (  # type: ignore[method-assign]
+        200, "OK", [("Contact", f"{request.headers.get('Contact')};expires={granted}")]
+    )  # fmt: skip
+    office.network.run(1000)
+    before = len(office.told())
+    assert before >= 4
+    assert office.phone.agent.next_deadline() is not None
+    assert {what for what, _ in office.told()} == {"registered"}
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_of_a_registration_that_was_taken_back_nothing_stays(transport: str) -> None:
+    office = Office(transport)
+    assert len(office.phone.agent._registrations) == 1
+    office.registration.unregister(office.network.now)
+    office.network.run(100)
+    assert office.phone.agent._registrations == {}
