@@ -59,10 +59,12 @@ class HttpClient:
             return _failure(f"more than {request.redirects} redirects" if request.redirects else "a redirect")
         except (ProtocolError, OutboundBlockedError) as error:
             return _failure(str(error))
-        except ValueError:  # also aiohttp.InvalidURL
+        except aiohttp.InvalidURL:
             return _failure("not a URL")
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError) as error:  # before ValueError: a wrong certificate is one, too
             return _failure(_explain(error, request), is_final=False)
+        except ValueError:
+            return _failure("not a URL")
 
     async def close(self) -> None:
         if self._session is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from collections.abc import Callable
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import aiosmtplib
 
+from ivrnode.net.outbound.failure import explain
 from ivrnode.pbx.mail import Mail, Mailbox
 from ivrnode.tenancy.gateways import MailServer
 
@@ -22,8 +25,16 @@ _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 class MailSender:
     """One connection a mail: scripts send few, and a server that was restarted is no matter."""
 
-    def __init__(self, server: MailServer, password: str) -> None:
+    def __init__(
+        self,
+        server: MailServer,
+        password: str,
+        trust: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+    ) -> None:
+        """`trust` makes the context that checks the server's certificate."""
         self._server, self._password = server, password
+        self._trust = trust
+        self._context: ssl.SSLContext | None = None
 
     async def send(self, mail: Mail, recording: Path | None = None) -> str:
         """ "" when the server took it for all recipients, else what is wrong. `recording`: the file to be attached."""
@@ -44,7 +55,7 @@ class MailSender:
                 password=self._password or None,
                 use_tls=server.security == "tls",
                 start_tls=server.security == "starttls",
-                validate_certs=server.verify,
+                tls_context=self._tls(),
                 timeout=SECONDS,
             )
         except aiosmtplib.SMTPRecipientsRefused as error:
@@ -52,8 +63,23 @@ class MailSender:
         except aiosmtplib.SMTPResponseException as error:
             return f"the mail server says {error.code} {error.message}"
         except (aiosmtplib.SMTPException, OSError) as error:
-            return f"the mail server cannot be reached: {error}"
+            return f"the mail server cannot be reached: {_explain(error)}"
         return "; ".join(f"{to}: {answer.code} {answer.message}" for to, answer in refused.items())
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if self._server.security != "none" and self._context is None:
+            self._context = self._trust()
+            if not self._server.verify:
+                self._context.check_hostname, self._context.verify_mode = False, ssl.CERT_NONE
+        return self._context
+
+
+def _explain(error: aiosmtplib.SMTPException | OSError) -> str:
+    """What TLS has against the server is behind the error, or is it."""
+    for found in (error, error.__cause__):
+        if isinstance(found, ssl.SSLError):
+            return explain(found, SECONDS)
+    return str(error)
 
 
 def _message(mail: Mail) -> EmailMessage:
