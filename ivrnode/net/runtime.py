@@ -107,7 +107,7 @@ class Runtime:
         self.core = Core(reception, desk, doorman, self.world, log, self._sent_by, ids, config.media.address)
         self.world.core = self.core
         hooks = offer_services(self.core, config.mail, config.sms, config.secrets)
-        self._web = WebHooks(hooks.received)
+        self._web = WebHooks(hooks.received, hooks.knows)
         self._registrations = RegistrationsFile(config.sip.registrations, registrar, log)
         self.listening: list[tuple[str, str, int]] = []
         self._call_logs = CallLogs()

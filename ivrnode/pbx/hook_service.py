@@ -68,6 +68,9 @@ class HookService:
         self._numbers = itertools.count(1)
         self.services: dict[str, Service] = {"hook": self._open, "hook.close": self._close, "hook.answer": self._answer}
 
+    def knows(self, token: str) -> bool:
+        return token in self._hooks
+
     def received(self, token: str, request: HookRequest, answer: Answer, now: float) -> None:
         """A request to the URL of a call. `answer` is called once, maybe at once."""
         hook = self._hooks.get(token)
