@@ -120,7 +120,7 @@ def test_every_key_of_a_tenant_is_explained(kind: type[Any]) -> None:
 
 @pytest.fixture
 def environment() -> Iterator[Environment]:
-    loop = ScriptLoop(Link(), lambda *_: None, lambda: None)
+    loop = ScriptLoop(Link(), {})
     made = Environment(Runtime(loop._link, loop))
     made.call._begin(dataclasses.asdict(Facts("1", "en", "", "", "", "", "")))
     yield made

@@ -19,7 +19,7 @@ _EXAMPLES: dict[str, tuple[Any, ...]] = {"Websocket": ("wss://vocabulary.invalid
 
 def vocabulary() -> Vocabulary:
     link = Link()
-    loop = ScriptLoop(link, lambda *_: None, lambda: None)
+    loop = ScriptLoop(link, {})
     try:
         names = Environment(Runtime(link, loop)).names
         nouns = {name: _noun(value) for name, value in names.items() if not name.startswith("__")}

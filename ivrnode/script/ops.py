@@ -60,6 +60,7 @@ PLAY_HEAD = struct.Struct("<BI?B")  # index in CODECS, rate, behind the queue, l
 BODY_HEAD = struct.Struct("<I")  # length of the JSON
 CLOCK_BODY = struct.Struct("<d")  # seconds
 WAIT_BODY = struct.Struct("<dI")  # seconds (below 0: no timer), unfinished tasks
+WAIT_FRAME = struct.Struct("<IBIdI")  # HEADER and WAIT_BODY: the end of every turn
 
 CODECS = ("g711_ulaw", "g711_alaw", "pcm16")
 RATES = (8000, 16000, 24000)

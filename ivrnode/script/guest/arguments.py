@@ -44,6 +44,8 @@ def takes_object(method: Callable[Concatenate[Self, ...], Any]) -> Callable[Conc
 
 def check(name: str, value: object, *types: type) -> None:
     """Raise TypeError when `value` is none of `types`. A bool is no number."""
+    if type(value) in types:
+        return
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         wanted = " or ".join(kind.__name__ for kind in types)
         raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
@@ -58,9 +60,9 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
 def check_audio(value: object) -> bytes:
     if isinstance(value, str):
         raise TypeError("audio must be bytes, not str: decode it with fromBase64String(text)")
-    if not isinstance(value, Buffer):
+    if not isinstance(value, (bytes, bytearray, memoryview)):
         raise TypeError(f"audio must be bytes, not {type(value).__name__}")
-    if memoryview(value).nbytes > ops.MAX_MESSAGE:
+    if (len(value) if type(value) is bytes else memoryview(value).nbytes) > ops.MAX_MESSAGE:
         raise ValueError(f"audio must not be longer than {ops.MAX_MESSAGE} bytes")
     return bytes(value)
 

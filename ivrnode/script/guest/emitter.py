@@ -17,7 +17,7 @@ class Emitter:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._handlers: dict[str, list[Handler]] = {name: [] for name in self._events}
+        self._handlers: dict[str, list[Handler]] = {}
 
     @overload
     def on(self, name: str, fn: Function) -> Function: ...
@@ -30,7 +30,7 @@ class Emitter:
             raise ValueError(f"unknown event {name!r}: one of {' '.join(self._events)}")
         if fn is None:
             return lambda function: self.on(name, function)
-        self._handlers[name].append(adapt(fn, self._events[name]))
+        self._handlers.setdefault(name, []).append(adapt(fn, self._events[name]))
         self._handler_added(name)
         return fn
 
@@ -38,5 +38,5 @@ class Emitter:
         """For those who have something to do then."""
 
     def _emit(self, name: str, *arguments: object) -> None:
-        for handler in tuple(self._handlers[name]):
+        for handler in tuple(self._handlers.get(name, ())):
             self._runtime.run(handler, *arguments)

@@ -58,7 +58,8 @@ class Link:
             if self._frames:
                 self.put(ops.DONE, self.handled)
             else:
-                self.put(ops.WAIT, self.handled, ops.WAIT_BODY.pack(-1 if seconds is None else seconds, tasks))
+                seconds = -1 if seconds is None else seconds
+                self._out.append(ops.WAIT_FRAME.pack(ops.WAIT_BODY.size, ops.WAIT, self.handled, seconds, tasks))
         self.flush()
 
     def flush(self) -> None:
@@ -107,7 +108,6 @@ class Link:
     def _read(self) -> None:
         """Wait for bytes and cut them into frames."""
         data = os.read(FD, ops.PACKET)
-        self._read_at = monotonic()
         if not data:
             os._exit(0)  # the core has let go of us
         if self._rest:
@@ -124,6 +124,8 @@ class Link:
             self._frames.append((op, number, data[at + head : end]))
             at = end
         self._rest = data[at:]
+        if len(self._frames) > 1:
+            self._read_at = monotonic()
 
     def _read_on(self, start: bytes, size: int) -> bytes:
         """`size` bytes and more, for a long frame: it costs an append each time, not a copy of all that is there."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NoReturn
 
 from ivrnode.script.guest.link import Link
@@ -21,7 +21,8 @@ _MANY = 100  # timers from which on BaseEventLoop throws away cancelled ones tha
 
 
 class ScriptLoop(asyncio.BaseEventLoop):
-    """`dispatch(op, id, payload)` gets each event; `before_wait` runs each time that nothing is left to do.
+    """`handlers[op](id, payload)` gets each event; `before_wait`, if there is one, runs each time that nothing is left
+    to do.
 
     `tasks` holds all that are not done: asyncio itself would let a task go that nobody else refers to.
     """
@@ -29,12 +30,11 @@ class ScriptLoop(asyncio.BaseEventLoop):
     _ready: Any  # of BaseEventLoop
     _scheduled: Any
 
-    def __init__(
-        self, link: Link, dispatch: Callable[[int, int, bytes], None], before_wait: Callable[[], None]
-    ) -> None:
+    def __init__(self, link: Link, handlers: Mapping[int, Callable[[int, bytes], None]]) -> None:
         super().__init__()
+        self.before_wait: Callable[[], None] | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
-        self._link, self._dispatch, self._before_wait = link, dispatch, before_wait
+        self._link, self._handlers = link, handlers
         self._selector = self
 
     def select(self, timeout: float | None) -> tuple[()]:
@@ -42,9 +42,11 @@ class ScriptLoop(asyncio.BaseEventLoop):
         if timeout is not None and timeout <= 0:
             return ()
         while True:
-            self._before_wait()
+            if self.before_wait is not None:
+                self.before_wait()
             self._link.acknowledge(timeout, len(self.tasks))
-            self._dispatch(*self._link.next())
+            op, number, payload = self._link.next()
+            self._handlers[op](number, payload)
             first = self._scheduled[0] if self._scheduled else None
             if self._ready or len(self._scheduled) > _MANY or (first is not None and first.cancelled()):
                 return ()  # for the turn of BaseEventLoop: it runs what is ready, throws away what was cancelled

@@ -16,14 +16,16 @@ class Playback(Emitter):
 
     _events = {"done": 1}
 
+    # Of the class until they change: a call makes several in a second, and nobody looks at most of them.
+    done = stopped = False
+    error: str | None = None
+    _played_ms = 0
+    _is_expected = False
+    _waiters: tuple[asyncio.Future[None], ...] = ()
+
     def __init__(self, runtime: Runtime, item: int) -> None:
         super().__init__(runtime)
-        self.done = self.stopped = False
-        self.error: str | None = None
         self._item = item
-        self._played_ms = 0
-        self._waiters: list[asyncio.Future[None]] = []
-        self._is_expected = False
 
     @property
     def played_ms(self) -> int:
@@ -41,7 +43,7 @@ class Playback(Emitter):
         if not self.done:
             self._expect()
             waiter = self._runtime.loop.create_future()
-            self._waiters.append(waiter)
+            self._waiters += (waiter,)
             yield from waiter
         return self
 
@@ -64,5 +66,5 @@ class Playback(Emitter):
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
-        self._waiters.clear()
-        self._handlers["done"].clear()
+        self._waiters = ()
+        self._handlers.clear()

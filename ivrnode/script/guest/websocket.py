@@ -109,7 +109,7 @@ class Websocket(Emitter):
 
     def send(self, data: str | bytes | bytearray | memoryview | dict[str, Any] | list[Any]) -> bool:
         """Send one message; False when the socket is not open. A dict or list goes as JSON text."""
-        if isinstance(data, dict | list):
+        if isinstance(data, (dict, list)):
             data = _to_json(data)
         if isinstance(data, str):
             op, payload = ops.SEND_TEXT, data.encode()
@@ -159,7 +159,7 @@ class Websocket(Emitter):
             self._emit("open")
 
     def _message_received(self, data: str | bytes) -> None:
-        if self._handlers["message"]:
+        if "message" in self._handlers:
             self._emit("message", data)
         elif len(self._messages) < _KEPT_MESSAGES:
             self._messages.append(data)

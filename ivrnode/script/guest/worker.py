@@ -13,6 +13,7 @@ import inspect
 import json
 import os
 from collections import defaultdict
+from collections.abc import Callable
 from types import CodeType
 from typing import Any, NoReturn
 
@@ -45,14 +46,15 @@ class Worker:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._loop = ScriptLoop(link, self._dispatch, self._before_wait)
+        handlers: dict[int, Callable[[int, bytes], None]] = {}
+        self._loop = ScriptLoop(link, handlers)
         self._runtime = Runtime(link, self._loop)
         self._environment = Environment(self._runtime)
         self._call, self._sockets = self._environment.call, self._environment.sockets
-        self._handlers = {
+        handlers |= {
             ops.BOOT: self._boot,
             ops.CLOCK: self._clock,
-            ops.AUDIO: self._audio,
+            ops.AUDIO: self._call._audio_heard,
             ops.DIGIT: self._digit,
             ops.PLAYED: self._played,
             ops.DRAINED: self._drained,
@@ -67,7 +69,6 @@ class Worker:
             ops.WAKE: self._wake,
             ops.END: self._end,
         }
-        self._is_ending = False
 
     def run(self, understudy: Worker | None) -> NoReturn:
         """`understudy`: another one, on a link to nobody, that rehearses. None: the call is waiting already."""
@@ -87,9 +88,6 @@ class Worker:
         self._runtime.begin("rehearsal", REHEARSAL)
         self._environment.begin(defaultdict(str), {}, {})
         self._run_top_level(REHEARSAL, "rehearsal")
-
-    def _dispatch(self, op: int, number: int, payload: bytes) -> None:
-        self._handlers[op](number, payload)
 
     # The script.
 
@@ -116,9 +114,6 @@ class Worker:
 
     def _clock(self, number: int, payload: bytes) -> None:
         self._loop.set_clock(*ops.CLOCK_BODY.unpack(payload))
-
-    def _audio(self, stream: int, payload: bytes) -> None:
-        self._call._audio_heard(stream, payload)
 
     def _digit(self, number: int, payload: bytes) -> None:
         self._call._digit_pressed(payload.decode())
@@ -173,11 +168,10 @@ class Worker:
         if handlers:
             await asyncio.wait(handlers, timeout=_HANGUP_HANDLERS)
         self._sockets.close_all(1001, "call ended")
-        self._is_ending = True
+        self._loop.before_wait = self._finish
 
-    def _before_wait(self) -> None:
-        is_busy = self._loop.tasks or self._sockets.live or self._environment.services.is_lasting
-        if self._is_ending and not is_busy:
+    def _finish(self) -> None:
+        if not (self._loop.tasks or self._sockets.live or self._environment.services.is_lasting):
             self._link.acknowledge(None, 0)
             self._link.put(ops.FINISHED)
             self._link.flush()
