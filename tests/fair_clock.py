@@ -29,11 +29,13 @@ _SHORTEST = 0.001  # that epoll can wait
 class FairClock:
     """`is_busy` are asked before each wait: is there a process that this one waits for?"""
 
+    _latest = 0.0  # of all clocks: the next one goes on from there
+
     def __init__(self) -> None:
         self.is_busy: list[Callable[[], bool]] = []
         self.speed = SPEED
         self._thread = time.pthread_getcpuclockid(threading.get_ident())  # whichever thread asks
-        self._now, self._cpu = _REAL(), self._worked()
+        self._now, self._cpu = max(_REAL(), FairClock._latest), self._worked()
 
     def now(self) -> float:
         return self._now + self._worked() - self._cpu
@@ -46,6 +48,7 @@ class FairClock:
         waited = (_REAL() - before) * speed
         self._now += waited if timeout is None else min(waited, max(0.0, timeout))
         self._cpu = self._worked()
+        FairClock._latest = self._now
         return ready
 
     def _worked(self) -> float:

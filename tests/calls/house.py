@@ -15,9 +15,9 @@ from ivrnode.demo.ear import Ear
 from ivrnode.log import Entry, Log
 from ivrnode.net.phone import Phone
 from ivrnode.net.runtime import Runtime
+from patience import PATIENCE
 from sound import decibels, tone_level
 
-PATIENCE = 60.0
 SECTIONS = {
     "[sip]": '[sip]\nlisten = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]\n',
     "[media]": "[media]\nports = [0, 0]\nin_process = true\n",

@@ -14,6 +14,7 @@ from house import echo
 
 from ivrnode.errors import ConfigError
 from ivrnode.net.phone import PhoneError
+from patience import PATIENCE
 from sound import tone
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ async def test_rubbish_on_every_socket_disturbs_no_call(open_house: OpenHouse, n
     for _ in range(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", ports["tcp"])
         writer.write(dice.randbytes(70_000))
-        await asyncio.wait_for(reader.read(), 10)
+        await asyncio.wait_for(reader.read(), PATIENCE)
         writer.close()
     await neighbour.reach(began + 2000)
     neighbour.check_tone(began, neighbour.ear.now_ms - 200)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from patience import PATIENCE
 from sound import decibels, tone, tone_level
 from sound_files import sides, sound_file
 
@@ -122,7 +123,7 @@ call.on("hangup", lambda: system.email(to="ann@b.example", subject="A message", 
     await house.wrote("recording ", category="APP")
     await caller.reach(1500)
     caller.phone.hangup()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         message = email.message_from_bytes(await inbox.mails.get(), policy=default)
     [attached] = message.iter_attachments()
     with wave.open(io.BytesIO(attached.get_content())) as wav:

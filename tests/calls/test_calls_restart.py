@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from house import House
 
+from patience import PATIENCE
+
 if TYPE_CHECKING:
     from conftest import NewCaller, OpenHouse
 
 ACCOUNT = '[accounts.120]\npassword = "correct horse"\n'
 CALLS_BEN = "call.transfer('120')\nsetTimeout(lambda: None, 60000)\n"
-PATIENCE = 20.0
 
 
 async def test_a_registered_phone_is_called_after_a_restart(tmp_path: Path, new_caller: NewCaller) -> None:

@@ -23,6 +23,7 @@ from ivrnode.audio import g711
 from ivrnode.realtime import RealtimeServer, ToneVoice
 from ivrnode.realtime.faults import Faults
 from ivrnode.realtime.rules import Script
+from patience import PATIENCE
 from sound import tone, tone_level
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from conftest import NewCaller, OpenHouse
 
-PATIENCE = 20.0
 SAMPLES = Path(__file__).parents[2] / "sample_scripts"
 
 

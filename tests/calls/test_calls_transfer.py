@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from patience import PATIENCE
 from sound import tone, tone_level
 from sound_files import sides
 
@@ -26,7 +27,6 @@ call.on("transfer", lambda r: console.log("result", r.ok, r.code, r.method))
 call.on("hangup", lambda reason: console.log("over", reason))
 """
 WAITS = "setTimeout(lambda: None, 60000)\n"
-PATIENCE = 20.0
 
 
 async def phone(house: House, new_caller: NewCaller, answers: int = 200, **options: object) -> Caller:

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from ivrnode.errors import ConfigError, ProtocolError
 from ivrnode.net.control import LARGEST_FRAME, ControlClient, ControlError, ControlServer, FrameReader, encode_frame
+from patience import PATIENCE
 
 T = TypeVar("T")
-PATIENCE = 10.0
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

@@ -6,8 +6,7 @@ import asyncio
 from typing import Any
 
 from ivrnode.net.outbound.websocket_clients import Key
-
-PATIENCE = 10.0
+from patience import PATIENCE
 
 
 class Heard:

@@ -14,7 +14,7 @@ from ivrnode.net.flows import Flows
 from ivrnode.net.phone import Phone, PhoneError
 from ivrnode.sip.flow import Flow
 
-FAR_BELOW_TIMER_B = 10.0
+FAR_BELOW_TIMER_B = 20.0
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pytest
 from ivrnode.errors import ConfigError
 from ivrnode.net.sound import recordings as module
 from ivrnode.net.sound.recordings import Recordings, copy_recording
+from patience import PATIENCE
 from sound import tone, tone_level
 
 ID = "3f9c0a1b2c3d4e5f-1"
@@ -116,7 +117,7 @@ async def test_a_disk_that_fails_is_told_once(tmp_path: Path) -> None:
     file = recordings.open(ID, "acme.example", 2, told.put_nowait)
     file.write(LEFT, RIGHT)
     file.close({})
-    assert "cannot be written" in await asyncio.wait_for(told.get(), 10)
+    assert "cannot be written" in await asyncio.wait_for(told.get(), PATIENCE)
     await recordings.close()
     assert told.empty()
 
@@ -126,7 +127,7 @@ async def test_a_name_is_used_once(recordings: Recordings) -> None:
     await recordings.whole(ID)
     told: asyncio.Queue[str] = asyncio.Queue()
     recordings.open(ID, "acme.example", 2, told.put_nowait)
-    assert "exists" in await asyncio.wait_for(told.get(), 10)
+    assert "exists" in await asyncio.wait_for(told.get(), PATIENCE)
 
 
 async def test_old_ones_are_forgotten(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from ivrnode.net.registrations import RegistrationsFile
 from ivrnode.sip.flow import Flow
 from ivrnode.sip.message import Request, parse_message
 from ivrnode.sip.registrar import Registrar
+from patience import PATIENCE
 
 AOR = "40@example.com"
-PATIENCE = 20.0
 PHONE = ("192.0.2.5", 61000)
 REGISTER = (
     "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.5;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n"

@@ -16,6 +16,7 @@ from ivrnode.audio.vad import EnergyVad, level_db
 from ivrnode.net.speech import service as speech_module
 from ivrnode.net.speech.service import MAX_TEXT, MAX_WAITING, Speech, SpeechError
 from ivrnode.net.speech.worker import trimmed
+from patience import PATIENCE
 from sound import noise, samples, tone
 
 
@@ -36,7 +37,7 @@ async def spoken(speech: Speech, text: str, lang: str = "en", voice: str = "", t
 
 
 async def until(is_true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not is_true():  # noqa: ASYNC110 - nothing tells of it but the state itself
             await asyncio.sleep(0)
 
@@ -155,9 +156,12 @@ async def test_a_sentence_survives_one_death_of_its_worker_and_not_two(speech: S
 
 
 async def test_a_worker_that_hangs_is_killed(speech: Speech, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speech_module, "SENTENCE_SECONDS", 0.1)
-    os.kill(speech.worker_pid, signal.SIGSTOP)
-    assert await spoken(speech, "Back again.")
+    with monkeypatch.context() as hasty:
+        hasty.setattr(speech_module, "SENTENCE_SECONDS", 0.1)
+        os.kill(speech.worker_pid, signal.SIGSTOP)
+        back = asyncio.create_task(spoken(speech, "Back again."))
+        await until(lambda: speech.restarts == 1)
+    assert await back
     assert speech.restarts == 1
 
 

@@ -17,6 +17,7 @@ from ivrnode.net.addresses import check_privacy
 from ivrnode.net.scripts.walls import Walls, probe
 from ivrnode.script.guest import probe as guest_probe
 from net.hidden import NO_SECCOMP
+from patience import PATIENCE
 
 HIDE = f"""{NO_SECCOMP}
 import sys
@@ -50,7 +51,7 @@ def ivrnode(home: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out + err
 
 

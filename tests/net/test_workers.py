@@ -20,8 +20,9 @@ from ivrnode.script.frames import FrameParser
 from ivrnode.script.guest.link import DeadEnd
 from ivrnode.script.guest.worker import Worker
 from ivrnode.script.limits import Limits
+from patience import PATIENCE
 from script.processes import Lateness, cpu, gone, status
-from script.stage import PATIENCE, open_stage, patient
+from script.stage import open_stage, patient
 
 ECHO = "call.dtmf(lambda digit: print(digit))"
 
@@ -242,7 +243,8 @@ async def test_no_worker_outlives_the_core() -> None:
     program = f"""
 import asyncio, sys
 sys.path[:0] = {[str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]!r}
-from script.stage import PATIENCE, open_stage, patient
+from patience import PATIENCE
+from script.stage import open_stage, patient
 async def main():
     async with open_stage() as stage:
         await stage.play("pass")

@@ -13,8 +13,9 @@ import pytest
 
 from ivrnode.script import messages as m
 from ivrnode.script.end import ScriptEnd
+from patience import PATIENCE
 from script.processes import Noise, until
-from script.stage import PATIENCE, Script, Stage, open_stage
+from script.stage import Script, Stage, open_stage
 
 HONEST, PER_SECOND, SECONDS = 30, 50, 3.0
 MOMENTS = 10  # of each 20 ms: not all calls are heard at once

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-PATIENCE = 60.0
+from patience import PATIENCE
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 

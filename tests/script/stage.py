@@ -15,8 +15,8 @@ from ivrnode.net.scripts.workers import ScriptWorkers
 from ivrnode.script import messages as m
 from ivrnode.script.end import ScriptEnd
 from ivrnode.script.limits import Limits
+from patience import PATIENCE
 
-PATIENCE = 60.0
 FACTS = m.Facts(
     callid="c1f", lang="en", caller="+4930123", called="700", caller_name="Ada", tenant="acme.example", node="700",
     from_uri='"Ada" <sip:+4930123@acme.example>', to_uri="<sip:700@acme.example>",

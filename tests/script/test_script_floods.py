@@ -14,7 +14,8 @@ from ivrnode.script import messages as m
 from ivrnode.script import ops
 from ivrnode.script.end import ScriptEnd
 from ivrnode.script.limits import MIB, Limits
-from script.stage import PATIENCE, Script, Stage, open_stage
+from patience import PATIENCE
+from script.stage import Script, Stage, open_stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ivrnode.script import messages as m
-from script.stage import FACTS, PATIENCE, Stage
+from patience import PATIENCE
+from script.stage import FACTS, Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

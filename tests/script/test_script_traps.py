@@ -31,8 +31,9 @@ import pytest
 from ivrnode.net.scripts import zygote as net_zygote
 from ivrnode.net.scripts.walls import probe
 from ivrnode.script import messages as m
+from patience import PATIENCE
 from script.processes import is_alive, never_longer_than, stat, status
-from script.stage import PATIENCE, Stage, open_stage
+from script.stage import Stage, open_stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root may look at another user's process")

@@ -1,8 +1,9 @@
 """A hall for one script: the real worker, a real socket to the service, and a line whose sound the test moves.
 
 The script runs in `ScriptWorkers`, locked down as in service. What it says and plays is queued here; nothing of it is
-heard until the test lets time go by on the line (`hear`). What the caller says is given chunk by chunk, as fast as the
-script takes it: the stand-in's ears count samples, not seconds.
+heard until the test lets time go by on the line (`hear`), and the script's own clock stands still until the test moves
+it (`passes`): no timer runs out because the machine is slow. What the caller says is given chunk by chunk, as fast as
+the script takes it: the stand-in's ears count samples, not seconds.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ from ivrnode.realtime.beta import EVENT_NAMES
 from ivrnode.realtime.voice import tone
 from ivrnode.script import messages as m
 from ivrnode.tenancy.declared import declared_settings, merged
+from patience import PATIENCE
 from realtime.strict import Judge
+from script.stage import patient
 
 DEFAULT_SCRIPT = Path(__file__).parents[2] / "ivrnode" / "tenancy" / "default" / "ivrnode.py"
 SAMPLES = Path(__file__).parents[2] / "sample_scripts"
-PATIENCE = 10.0
 SAY_MS = 1000
 _BYTES_PER_MS = {"g711_ulaw": 8, "g711_alaw": 8, "pcm16": 48}
 
@@ -56,7 +58,7 @@ class Sound:
 class Line:
     """One call's script and its world. `end` is the script's own end; `hung_up` how the call ended."""
 
-    def __init__(self, workers: Workers, name: str, judge: Judge) -> None:
+    def __init__(self, workers: Workers, name: str, judge: Judge, clock: float | None) -> None:
         self.sounds: list[Sound] = []
         self.log: list[tuple[int, str]] = []
         self.failures: list[m.Failed] = []
@@ -67,10 +69,11 @@ class Line:
         self.transfers: list[dict[str, Any]] = []
         self.keys_pressed: list[str] = []
         self.transfer_works = True
-        self.transfer_seconds = 0.0
+        self.transfer_seconds = self.connect_seconds = 0.0
         self.hears_digits = self.socket_closed = self.refuses_sockets = False
         self.end: ScriptEnd | None = None
         self.judge = judge
+        self._clock = clock
         self.ping_seconds: float | None = None
         self.has_old_names = False  # the service speaks of its events in the beta's words
         self._workers, self._name = workers, name
@@ -150,11 +153,17 @@ class Line:
         self._end_code = 1001
         await self._socket.close()
 
+    def passes(self, seconds: float) -> None:
+        """So much time goes by for the script."""
+        assert self._clock is not None
+        self._clock += seconds
+        self.tell(m.Clock(self._clock))
+
     def press(self, digit: str) -> None:
         self.tell(m.DigitPressed(digit))
 
     def hang_up(self, reason: str = "caller") -> None:
-        self.tell(m.HungUp(reason, 5.0))
+        self.tell(m.HungUp(reason, PATIENCE))
 
     async def ended(self) -> ScriptEnd:
         await self.until(lambda: self.end, "the end")
@@ -209,7 +218,7 @@ class Line:
                 self.hangups.append(action)
                 if action.is_drained:
                     self.hear_all()
-                self.tell(m.HungUp("script", 5.0))
+                self.tell(m.HungUp("script", PATIENCE))
             case m.Log():
                 self.log.append((action.level, action.text))
             case m.Failed():
@@ -250,6 +259,8 @@ class Line:
     def _wait(self, seconds: float | None) -> None:
         if self._wake:
             self._wake.cancel()
+        if self._clock is not None:
+            return
         loop = asyncio.get_running_loop()
         self._wake = None if seconds is None else loop.call_later(seconds, self.tell, m.Wake())
 
@@ -268,7 +279,7 @@ class Line:
                 additional_headers={name: value for name, value in headers.items() if name != "User-Agent"},
                 user_agent_header=headers.get("User-Agent"),
                 subprotocols=[Subprotocol(name) for name in protocols.split(", ") if name] or None,
-                open_timeout=opening.timeout,
+                open_timeout=self.connect_seconds or opening.timeout,
                 ping_interval=self.ping_seconds,
                 ping_timeout=self.ping_seconds,
                 max_size=2 * 1024 * 1024,
@@ -319,7 +330,7 @@ class Workers:
     _numbers: Any = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
-        self.pool = ScriptWorkers(self)
+        self.pool = ScriptWorkers(self, patient())
 
     def script_action(self, call: str, action: m.Action) -> None:
         self.lines[call].act(action)
@@ -338,14 +349,18 @@ class Workers:
         secrets: Mapping[str, str] | None = None,
         lang: str = "en",
         judge: Judge | None = None,
+        clock: float | None = 1000.0,
     ) -> AsyncIterator[Line]:
-        """A call that runs `source` until the block is left. No exception of the script is left unseen."""
+        """A call that runs `source` until the block is left. No exception of the script is left unseen.
+
+        `clock`: None for the machine's.
+        """
         name = f"call-{next(self._numbers)}"
-        line = self.lines[name] = Line(self, name, judge or Judge(is_strict=False))
+        line = self.lines[name] = Line(self, name, judge or Judge(is_strict=False), clock)
         facts = m.Facts(name, lang, "49301234567", "700", "Ada", "pbx.example", "700")
         values, problems = merged(declared_settings(source), settings or {})
         assert not problems
-        self.pool.run(name, m.Boot(source, "ivrnode.py", facts, values, secrets or {}))
+        self.pool.run(name, m.Boot(source, "ivrnode.py", facts, values, secrets or {}, clock))
         try:
             yield line
             assert not line.failures, line.failures

@@ -77,9 +77,9 @@ async def test_menu_answers_keys(pool: Workers) -> None:
 
 
 async def test_menu_gives_up_after_three_silences(pool: Workers) -> None:
-    async with pool.call(sample("menu"), {"patience_ms": 50}) as line:
+    async with pool.call(sample("menu"), {"patience_ms": 50}, clock=None) as line:
         for count in (1, 2, 3):
-            await line.until(lambda count=count: len(line.said) == count)  # type: ignore[misc]
+            await line.until(lambda count=count: len(line.said) >= count)  # type: ignore[misc]
             line.hear_all()
         await line.ended()
         assert line.said[3:] == ["Goodbye."]
@@ -90,10 +90,10 @@ async def test_menu_gives_up_after_three_silences(pool: Workers) -> None:
     [("de", r"Es ist \d{1,2} Uhr \d{1,2}\.", "Auf Wiederhören."), ("en", r"It is \d{1,2}:\d\d\.", "Goodbye.")],
 )
 async def test_clock_tells_the_time_again_with_every_key(pool: Workers, lang: str, pattern: str, goodbye: str) -> None:
-    async with pool.call(sample("clock"), {"patience": 0.2, "utc_offset": -3}, lang=lang) as line:
+    async with pool.call(sample("clock"), {"patience": 0.2, "utc_offset": -3}, lang=lang, clock=None) as line:
         line.press("5")
         for count in (1, 2, 3, 4, 5):
-            await line.until(lambda count=count: len(line.said) == count)  # type: ignore[misc]
+            await line.until(lambda count=count: len(line.said) >= count)  # type: ignore[misc]
             line.hear_all()
         await line.ended()
         assert re.fullmatch(pattern, line.said[0]) and re.fullmatch(pattern, line.said[2])

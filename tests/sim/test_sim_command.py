@@ -16,7 +16,7 @@ DEFAULT = Path(__file__).parents[2] / "ivrnode" / "tenancy" / "default" / "ivrno
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", "-m", "ivrnode", "script", "run", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_a_menu_from_the_shell(tmp_path: Path) -> None:
