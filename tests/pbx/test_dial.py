@@ -101,6 +101,12 @@ def test_a_phone_without_ivraction_reads_no_params(world: Phones) -> None:
     assert (line.level, line.text) == (4, "dial 120: 'who' is ignored: a phone without ivraction reads none")
 
 
+def test_the_script_knows_how_many_dials_it_has(tmp_path: Path, desk: Desk) -> None:
+    world = Phones(tmp_path, desk, tenant=TENANT + "[quotas]\ndials_per_call = 2\n")
+    world.call()
+    assert [boot.facts.most_dials for boot in desk.scripts.values()] == [2]
+
+
 def test_five_dials_in_a_call(world: Phones, desk: Desk) -> None:
     """The script's side keeps to it by itself; one that does not is refused."""
     world.call()

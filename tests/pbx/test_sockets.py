@@ -14,7 +14,7 @@ from ivrnode.script import messages as script
 if TYPE_CHECKING:
     from recording_desk import Desk
 
-TENANT = 'access = "public"\n[quotas]\nconnections_per_minute = 3\n[nodes.700]\n'
+TENANT = 'access = "public"\n[quotas]\nconnections_per_minute = 3\nmegabytes_out_per_minute = 1\n[nodes.700]\n'
 SECRETS = '[secrets.crm]\nvalue = "key-123456"\nhosts = ["crm.example"]\n'
 URL = "wss://crm.example/live"
 
@@ -125,3 +125,13 @@ def test_connections_are_counted(world: World, desk: Desk) -> None:
     assert len(desk.opened) == 3
     assert desk.told[-1] == script.SocketClosed(4, 1006, "")
     assert [level for level, text in lines(world, "SCRIPT") if "connections_per_minute" in text] == [2]
+
+
+def test_a_socket_that_has_sent_too_much_is_ended_once(world: World, desk: Desk) -> None:
+    connect(world)
+    before = len(desk.told)
+    world.act(*[script.SendSocket(1, b"x" * 600_000)] * 4)
+    world.core.socket_closed((world.name, 1), 1008, "")
+    refusal = "quota megabytes_out_per_minute: 1 are used up"
+    assert desk.told[before:] == [script.SocketFailed(1, refusal), script.SocketClosed(1, 1008, "")]
+    assert [level for level, text in lines(world, "SCRIPT") if text == refusal] == [2]

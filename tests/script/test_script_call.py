@@ -87,6 +87,13 @@ p.on("done", lambda: print("late"))
     assert [(ask.what, ask.key) for ask in script.all(m.Ask)] == [("item", "1"), ("item_queued", "1"), ("stop", "1")]
 
 
+async def test_a_playback_that_is_done_is_let_go(stage: Stage) -> None:
+    script = await stage.play("call.say('one'); call.say('two'); call.dtmf(lambda: print(len(call._playbacks)))")
+    script.send(m.PlaybackDone(1, 200, False, ""), m.DigitPressed("1"))
+    await script.idle()
+    assert script.lines == ["1"]
+
+
 async def test_questions_keep_the_events_in_order(stage: Stage) -> None:
     script = await stage.play("call.dtmf(lambda digit: print(digit, call.mute()))")
     script.answers = {"mute": 40}
@@ -183,11 +190,11 @@ async def test_log(stage: Stage) -> None:
     script = await stage.play("""
 call.log("five"); call.log("nine", 9); call.log(msg={"a": 1}, level=0)
 console.log("a", 1, None); console.warn("w"); console.error("e"); print("p", "q", sep="-")
-print("two\\nlines"); print("no end", end=""); print()
+print("two\\nlines"); print("no end", end=""); print(); console.log()
 """)
     assert [(line.level, line.text) for line in script.all(m.Log)] == [
         (5, "five"), (9, "nine"), (0, "{'a': 1}"), (5, "a 1 None"), (3, "w"), (2, "e"), (5, "p-q"),
-        (5, "two"), (5, "lines"), (5, "no end"),
+        (5, "two"), (5, "lines"), (5, "no end"), (5, ""),
     ]  # fmt: skip
 
 

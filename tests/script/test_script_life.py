@@ -197,6 +197,13 @@ async def for_ever():
     assert (await script.ended()).text == "seen enough"
 
 
+async def test_a_top_level_that_fails_after_the_end_is_no_reason_for_an_apology(stage: Stage) -> None:
+    script = await stage.play("try:\n    await asyncio.Event().wait()\nfinally:\n    1 / 0")
+    assert (await script.hang_up()).reason == "finished"
+    [failure] = script.all(m.Failed)
+    assert "ZeroDivisionError" in failure.text and not failure.is_fatal
+
+
 async def test_the_grace_ends_what_does_not_end(stage: Stage) -> None:
     script = await stage.play("call.on('hangup', asyncio.Event().wait)")
     end = await script.hang_up(grace=0.1)
