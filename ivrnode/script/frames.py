@@ -74,7 +74,8 @@ def _frame(op: int, number: int = 0, payload: bytes = b"") -> bytes:
 
 def _boot(event: m.Boot) -> bytes:
     facts = {name: getattr(event.facts, name) for name in m.Facts.__slots__}
-    body: dict[str, Any] = {"source": event.source, "filename": event.filename, "facts": facts}
+    source = None if event.is_known else event.source
+    body: dict[str, Any] = {"source": source, "filename": event.filename, "facts": facts}
     body |= {"settings": dict(event.settings), "secrets": dict(event.secrets), "clock": event.clock}
     return _frame(ops.BOOT, 0, orjson.dumps(body))
 

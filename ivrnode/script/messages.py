@@ -42,7 +42,8 @@ class Boot:
     """The first message: run this. `source` is the template's text, `filename` the name its tracebacks show.
 
     `secrets` maps a secret's name to the placeholder that stands for it; the value never crosses this border.
-    `clock`: seconds on a simulated clock that the script's timers are to go by; None: the machine's own.
+    `clock`: seconds on a simulated clock that the script's timers are to go by; None: the machine's own. `is_known`:
+    the worker has this source already.
     """
 
     source: str
@@ -51,6 +52,7 @@ class Boot:
     settings: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     clock: float | None = None
+    is_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)

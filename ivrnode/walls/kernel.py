@@ -11,10 +11,12 @@ PR_SET_NO_NEW_PRIVS = 38
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
+_trim = getattr(_libc, "malloc_trim", None)  # glibc alone has it
 
 
 def prctl(option: int, value: int) -> None:
-    if _libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)) < 0:
+    if _libc.prctl(option, value, 0, 0, 0) < 0:
         _fail()
 
 
@@ -25,6 +27,12 @@ def syscall(number: int, *arguments: int | bytes | ctypes.Array[ctypes.c_char] |
     if result < 0:
         _fail()
     return result
+
+
+def give_back_memory() -> None:
+    """Of what was freed, all that the C library keeps for later; harmless where it cannot."""
+    if _trim is not None:
+        _trim(0)
 
 
 def _fail() -> None:

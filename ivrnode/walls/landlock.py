@@ -6,6 +6,7 @@ linux/landlock.h, landlock(7). The system calls have the same numbers on every a
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
 from collections.abc import Iterable
@@ -36,19 +37,27 @@ def abi() -> int:
 def restrict(readable: Iterable[Path] = ()) -> None:
     """Take every right that Landlock knows from this process, but for reading files in the folders `readable`. Without
     Landlock nothing happens. Raises OSError."""
-    version = abi()
-    if not version:
+    attributes = rights()
+    if not attributes:
         return
-    rights = (1 << _FILE_RIGHTS.get(version, 16)) - 1
-    attributes = struct.pack("<QQQ", rights, _TCP_RIGHTS if version >= 4 else 0, _SCOPES if version >= 6 else 0)
-    size = 24 if version >= 6 else 16 if version >= 4 else 8
-    ruleset = kernel.syscall(_CREATE_RULESET, attributes[:size], size, 0)
+    ruleset = kernel.syscall(_CREATE_RULESET, attributes, len(attributes), 0)
     try:
         for folder in readable:
             _grant(ruleset, folder)
         kernel.syscall(_RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)
+
+
+@functools.cache
+def rights() -> bytes:
+    """All that this kernel's Landlock knows, as struct landlock_ruleset_attr; empty without Landlock."""
+    version = abi()
+    if not version:
+        return b""
+    files = (1 << _FILE_RIGHTS.get(version, 16)) - 1
+    attributes = struct.pack("<QQQ", files, _TCP_RIGHTS if version >= 4 else 0, _SCOPES if version >= 6 else 0)
+    return attributes[: 24 if version >= 6 else 16 if version >= 4 else 8]
 
 
 def _grant(ruleset: int, folder: Path) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import platform
 import struct
 from collections.abc import Iterable, Mapping
@@ -107,10 +108,17 @@ def assemble(rules: Rules) -> bytes:
 
 def install(code: bytes) -> None:
     """Put a filter on this process, for ever. Needs no_new_privs. Raises OSError."""
+    number, fprog, _ = ready(code)
+    kernel.syscall(number, _SET_MODE_FILTER, 0, fprog)
+
+
+@functools.cache
+def ready(code: bytes) -> tuple[int, bytes, ctypes.Array[ctypes.c_char]]:
+    """All that installing a filter needs. Who forks calls it before: then each child has less to do, and to copy."""
     instructions = ctypes.create_string_buffer(code, len(code))
     # struct sock_fprog: u16 length, then, aligned, a pointer.
     fprog = struct.pack("@HP", len(code) // 8, ctypes.addressof(instructions))
-    kernel.syscall(_number("seccomp"), _SET_MODE_FILTER, 0, fprog)
+    return _number("seccomp"), fprog, instructions
 
 
 def on_descriptors(descriptors: Iterable[int]) -> Block:

@@ -16,13 +16,13 @@ from ivrnode.errors import StateError
 from ivrnode.net.scripts import zygote
 from ivrnode.script import messages as m
 from ivrnode.script import ops
-from ivrnode.script.frames import FrameParser
-from ivrnode.script.guest.link import DeadEnd
-from ivrnode.script.guest.worker import Worker
+from ivrnode.script.frames import FrameParser, encode
+from ivrnode.script.guest.rehearsal import Prompter, Understudy
 from ivrnode.script.limits import Limits
+from ivrnode.tenancy.templates import DEFAULT_TEMPLATE
 from patience import PATIENCE
 from script.processes import Lateness, cpu, gone, status
-from script.stage import open_stage, patient
+from script.stage import FACTS, open_stage, patient
 
 ECHO = "call.dtmf(lambda digit: print(digit))"
 
@@ -232,7 +232,7 @@ async def test_the_death_of_the_zygote_ends_all_and_a_new_one_takes_over() -> No
         os.kill(stage.workers._zygote.pid, signal.SIGKILL)
         ends = await asyncio.gather(*(script.ended() for script in scripts))
         assert {(end.reason, end.is_fault) for end in ends} == {("crashed", False)}
-        assert stage.workers._workers == {}
+        assert not {worker.pid for worker in stage.workers._workers.values()} & set(pids)
         await gone(pids)
         again = await stage.play("print('again')")
         assert again.lines == ["again"]
@@ -264,26 +264,39 @@ asyncio.run(main())
     await gone(pids)
 
 
-def test_the_rehearsal_of_a_call_goes_well_and_tells_nobody() -> None:
+def test_the_rehearsal_of_a_call_goes_well_and_tells_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that fails would go unnoticed, and start every call slower."""
     streams = sys.stdin, sys.stdout, sys.stderr, sys.modules["__main__"]
-    link = DeadEnd()
-    worker = Worker(link)
+    said: list[bytes] = []
+    monkeypatch.setattr(Prompter, "flush", lambda self: said.extend(self._out) or self._out.clear())
+    understudy = Understudy()
     try:
-        worker.rehearse()
+        for _ in range(ops.MAX_SOCKETS + 1):
+            said.clear()
+            understudy.rehearse()
     finally:
-        worker._loop.close()
+        understudy._loop.close()
         sys.stdin, sys.stdout, sys.stderr, sys.modules["__main__"] = streams
-    assert [op for op, _, _ in FrameParser().feed(b"".join(link._out))] == [ops.STREAM, ops.SAY]
-    link.flush()
-    assert not link._out
+    done = [op for op, _, _ in FrameParser().feed(b"".join(said)) if op not in (ops.DONE, ops.WAIT)]
+    assert done == [ops.SOCKET_OPEN, ops.SAY, ops.STREAM, ops.SEND_TEXT, ops.PLAY, ops.SEND_TEXT]
 
 
 async def test_a_start_with_an_empty_pool_waits_for_no_rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
-    change = (
-        "from ivrnode.script.guest import worker\nworker.Worker.rehearse = lambda self: 1 / 0\nz._LESSONS = 0\nmain()"
-    )
+    change = "z.Understudy.rehearse = lambda self: 1 / 0\nz._LESSONS = 0\nmain()"
     bootstrap = zygote._BOOTSTRAP.replace("; main()", f"\nimport ivrnode.script.guest.zygote as z\n{change}")
     monkeypatch.setattr(zygote, "_BOOTSTRAP", bootstrap)
     async with open_stage(pool=0) as stage:
         assert (await stage.play("print('here')")).lines == ["here"]
+
+
+async def test_the_script_that_most_calls_run_is_told_once_for_all() -> None:
+    """Its text goes to the zygote, not to each worker; a traceback shows its lines all the same."""
+    text, filename = DEFAULT_TEMPLATE.read_text("utf-8"), str(DEFAULT_TEMPLATE)
+    async with open_stage() as stage:
+        for source, is_known in ((text, True), (text + "#", False)):
+            boot = m.Boot(source, filename, FACTS)
+            assert stage.workers._zygote.knows(boot) == is_known
+            script = stage.start(boot)
+            await script.until(lambda s=script: s.failures)
+            assert 'targets = settings["targets"]' in script.failures[0]
+    assert len(encode(m.Boot(text, filename, FACTS, is_known=True))) < 1000 < len(text)

@@ -18,7 +18,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Protocol
 
 from ivrnode.errors import ConfigError, ScriptError, StateError
@@ -95,11 +95,6 @@ class ScriptWorkers:
         self._hold = hold
         self._pool_size = pool
         self._clock = clock
-        self._request_limits = {
-            name: value
-            for name, value in asdict(limits).items()
-            if name in ("memory", "address_space", "cpu_call_seconds")
-        }
         self._workers: dict[int, _Worker] = {}
         self._calls: dict[str, _Worker] = {}
         self._pool: deque[_Worker] = deque()
@@ -121,7 +116,8 @@ class ScriptWorkers:
             raise ConfigError("scripts cannot be run here: no pidfd (Linux 5.3 has it)")
         if not self.walls.seccomp and not self._is_unsafe:
             raise ConfigError("scripts cannot be locked down here: no seccomp. --unsafe-scripts runs them all the same")
-        self._zygote = Zygote(self)
+        limits = {name: getattr(self._limits, name) for name in ("memory", "address_space", "cpu_call_seconds")}
+        self._zygote = Zygote(self, limits, self._is_unsafe)
         self._is_open = True
         self._fill_pool()
         self._timer = self._loop.call_later(_TICK, self._tick)
@@ -147,7 +143,7 @@ class ScriptWorkers:
         worker.call = call
         worker.deadline = 0.0 if worker.host.is_ready else time.monotonic() + self._limits.ready_seconds
         self._calls[call] = worker
-        self.send(call, boot)
+        self.send(call, replace(boot, is_known=True) if self._zygote.knows(boot) else boot)
 
     def send(self, call: str, event: Event) -> None:
         """Tell the script of `call` something. Ignored when it has ended: the news may be on its way to the caller."""
@@ -211,8 +207,7 @@ class ScriptWorkers:
         self._last_serial += 1
         worker = _Worker(self._last_serial, self._free_uid(), ours, self._limits)
         self._workers[worker.serial] = worker
-        request = {"serial": worker.serial, "uid": worker.uid, "is_unsafe": self._is_unsafe, "has_time": has_time}
-        self._zygote.fork(request | {"limits": self._request_limits}, theirs)
+        self._zygote.fork(worker.serial, worker.uid, has_time, theirs)
         self._loop.add_reader(ours, self._read, worker)
         return worker
 

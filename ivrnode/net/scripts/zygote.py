@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import ivrnode
+from ivrnode.script import forks
+from ivrnode.script.messages import Boot
 from ivrnode.tenancy.templates import DEFAULT_TEMPLATE
 
 # `-I -S` and an empty environment: no site-packages, no PYTHON* variables, nothing of the core's to be read.
 COMMAND = (sys.executable, "-I", "-S", "-c")
 ROOT = str(Path(ivrnode.__file__).parent.parent)
-_BOOTSTRAP = "import sys; sys.path.append(sys.argv[1]); from ivrnode.script.guest.zygote import main; main()"
+# The library before our own modules: what a call touches then lies close together, on fewer pages to be copied.
+_BOOTSTRAP = (
+    "import sys; sys.path.append(sys.argv[1]); from ivrnode.script.guest.imports import preload; preload(); "
+    "from ivrnode.script.guest.zygote import main; main()"
+)
 PAUSE = 1.0
-_MAX_ANSWER = 4096
 _END_SECONDS = 2.0
 
 
@@ -39,10 +46,13 @@ class ZygoteListener(Protocol):
 class Zygote:
     """The zygote process. One that dies is replaced at once, but not more often than every PAUSE seconds."""
 
-    def __init__(self, listener: ZygoteListener) -> None:
+    def __init__(self, listener: ZygoteListener, limits: Mapping[str, int], is_unsafe: bool) -> None:
+        """`limits`: those that the system holds. `is_unsafe`: workers lock nothing but these."""
         self._listener = listener
+        self._settings = {"limits": limits, "is_unsafe": is_unsafe}
         self._loop = asyncio.get_running_loop()
         self._requests: deque[tuple[bytes, socket.socket]] = deque()
+        self._source = ""
         self._not_before = 0.0
         self._restart: asyncio.TimerHandle | None = None
         self._control: socket.socket | None = None
@@ -52,9 +62,16 @@ class Zygote:
     def pid(self) -> int:
         return self._process.pid
 
-    def fork(self, request: dict[str, Any], end: socket.socket) -> None:
-        """Ask for a worker; `end` becomes its descriptor 3 and is closed here. Answer: worker_forked, fork_failed."""
-        self._requests.append((json.dumps(request).encode(), end))
+    def knows(self, boot: Boot) -> bool:
+        """Whether its workers have this script already, compiled."""
+        return boot.source == self._source and boot.filename == str(DEFAULT_TEMPLATE)
+
+    def fork(self, serial: int, uid: int, has_time: bool, end: socket.socket) -> None:
+        """Ask for a worker; `end` becomes its descriptor 3 and is closed here. Answer: worker_forked, fork_failed.
+
+        `uid` 0: it keeps ours. `has_time`: nobody waits for it yet.
+        """
+        self._requests.append((forks.REQUEST.pack(serial, uid, has_time), end))
         if len(self._requests) == 1:
             self._send()
 
@@ -68,11 +85,12 @@ class Zygote:
     def _start(self) -> None:
         self._not_before = self._loop.time() + PAUSE
         self._restart = None
+        self._source = _default_script()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
         with theirs:
             self._process = subprocess.Popen(
-                [*COMMAND, _BOOTSTRAP, ROOT, str(theirs.fileno()), str(DEFAULT_TEMPLATE)],
+                [*COMMAND, _BOOTSTRAP, ROOT, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -80,6 +98,8 @@ class Zygote:
                 cwd="/",
                 start_new_session=True,  # the terminal's Ctrl-C is for the core
             )
+        script = {"source": self._source, "filename": str(DEFAULT_TEMPLATE)}
+        self._control.send(json.dumps(self._settings | script).encode())
         self._loop.add_reader(self._control, self._answered, self._control)
         self._send()
 
@@ -108,7 +128,7 @@ class Zygote:
 
     def _answered(self, control: socket.socket) -> None:
         try:
-            data, fds, _, _ = socket.recv_fds(control, _MAX_ANSWER, 1)
+            data, fds, _, _ = socket.recv_fds(control, forks.ANSWER.size, 1)
         except BlockingIOError:
             return
         except OSError:
@@ -116,13 +136,13 @@ class Zygote:
         if not data:
             self._lost()
             return
-        answer = json.loads(data)
-        if "pid" in answer:
-            self._listener.worker_forked(answer["serial"], answer["pid"], fds[0])
-        elif "status" in answer:
-            self._listener.worker_ended(answer["serial"], answer["status"])
+        what, serial, value = forks.ANSWER.unpack(data)
+        if what == forks.FORKED:
+            self._listener.worker_forked(serial, value, fds[0])
+        elif what == forks.ENDED:
+            self._listener.worker_ended(serial, value)
         else:
-            self._listener.fork_failed(answer["serial"], answer["error"])
+            self._listener.fork_failed(serial, os.strerror(value))
 
     def _lost(self) -> None:
         self._disconnect()
@@ -140,3 +160,12 @@ class Zygote:
             self._loop.remove_writer(self._control)
             self._control.close()
             self._control = None
+
+
+def _default_script() -> str:
+    """What most calls run. Empty when it is not there, or too long to be told."""
+    try:
+        text = DEFAULT_TEMPLATE.read_text("utf-8")
+    except (OSError, ValueError):
+        return ""
+    return text if len(text) < forks.MAX_SOURCE else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import codecs
 import importlib
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -32,10 +33,16 @@ _ENCODINGS = (
 
 
 def preload() -> None:
-    """Import all that scripts may import, and wake what loads itself on first use."""
+    """Import all that scripts may import, and wake what loads itself on first use.
+
+    Nothing of it gets to run after each fork, as `threading` and `logging` would: a process of one thread has no locks
+    to mend, and each worker would copy the pages of memory that this touches. `random` is seeded anew by the zygote.
+    """
     sys.modules["ssl"] = None  # type: ignore[assignment]  # asyncio does without, and a worker is smaller
+    register_at_fork, os.register_at_fork = os.register_at_fork, _run_nothing
     for name in (*ALLOWED, *_BEHIND):
         importlib.import_module(name)
+    os.register_at_fork = register_at_fork
     for encoding in _ENCODINGS:
         codecs.lookup(encoding)
     time.localtime()  # reads the time zone
@@ -46,6 +53,10 @@ def preload() -> None:
     uuid: Any = sys.modules["uuid"]
     uuid._GETTERS, uuid._generate_time_safe = [], None  # asking for the network card would be a forbidden call
     time.sleep = _no_sleep  # type: ignore[assignment]
+
+
+def _run_nothing(**hooks: object) -> None:
+    pass
 
 
 def script_builtins() -> dict[str, Any]:

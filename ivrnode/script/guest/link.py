@@ -136,10 +136,3 @@ class Link:
                 os._exit(0)
             data += more
         return bytes(data)
-
-
-class DeadEnd(Link):
-    """A link to nobody."""
-
-    def flush(self) -> None:
-        self._out.clear()

@@ -36,8 +36,8 @@ class Runtime:
 
     def begin(self, filename: str, source: str) -> None:
         self._filename = filename
-        # Tracebacks show the script's text. Without a time of change linecache never looks for a file.
-        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+        # Tracebacks show the script's text: linecache asks for it when it needs it.
+        linecache.cache[filename] = (lambda: source,)
         sys.stdin = None
         sys.stdout = Lines(self, 5)
         sys.stderr = Lines(self, 2)

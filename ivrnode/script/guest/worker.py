@@ -12,7 +12,6 @@ import functools
 import inspect
 import json
 import os
-from collections import defaultdict
 from collections.abc import Callable
 from types import CodeType
 from typing import Any, NoReturn
@@ -23,29 +22,25 @@ from ivrnode.script.guest.link import Link
 from ivrnode.script.guest.loop import ScriptLoop
 from ivrnode.script.guest.runtime import Runtime
 from ivrnode.script.guest.websocket import Websocket
+from ivrnode.walls import kernel
 
 _HANGUP_HANDLERS = 1.0  # seconds for which async ones keep the sockets open
-REHEARSAL = """
-def heard(audio): ws.send({"audio": toBase64String(audio)})
-ws = Websocket("ws://host.invalid")
-ws.on("message", heard)
-call.stream(callback=heard)
-call.say("One.")
-"""
 
 
 @functools.cache
 def compile_script(source: str, filename: str) -> CodeType:
     """Raises SyntaxError. The zygote does it for the script that most calls run: its workers find the result here."""
     code: CodeType = compile(source, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    kernel.give_back_memory()  # a long script takes a megabyte to be compiled
     return code
 
 
 class Worker:
     """Gives each event to whoever it is for. Made in the zygote, run in a locked-down fork."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, link: Link, known: str = "") -> None:
+        """`known`: the script that most calls run; the core sends no text for it."""
+        self._link, self._known = link, known
         handlers: dict[int, Callable[[int, bytes], None]] = {}
         self._loop = ScriptLoop(link, handlers)
         self._runtime = Runtime(link, self._loop)
@@ -70,35 +65,29 @@ class Worker:
             ops.END: self._end,
         }
 
-    def run(self, understudy: Worker | None) -> NoReturn:
-        """`understudy`: another one, on a link to nobody, that rehearses. None: the call is waiting already."""
+    def run(self, meanwhile: Callable[[], None] | None) -> NoReturn:
+        """`meanwhile`: what to do before the call comes. None: it is waiting already."""
         self._link.put(ops.READY)
         self._link.flush()
-        if understudy is not None:
-            understudy.rehearse()
+        if meanwhile is not None:
+            meanwhile()
         while True:
             try:
                 self._loop.run_forever()
             except BaseException as error:  # asyncio lets SystemExit out of a task
                 self._runtime.report(error)
 
-    def rehearse(self) -> None:
-        """Begin a call that never was. In the zygote the interpreter learns the way by it, once for all; in a worker
-        that waits, pages that are written to, if only to count a reference, are copied before a call waits for it."""
-        self._runtime.begin("rehearsal", REHEARSAL)
-        self._environment.begin(defaultdict(str), {}, {})
-        self._run_top_level(REHEARSAL, "rehearsal")
-
     # The script.
 
     def _boot(self, number: int, payload: bytes) -> None:
-        boot = json.loads(payload)
+        boot = json.loads(payload.decode())
+        source = self._known if boot["source"] is None else boot["source"]
         if boot["clock"] is not None:
             self._loop.set_clock(boot["clock"])
-        self._runtime.begin(boot["filename"], boot["source"])
+        self._runtime.begin(boot["filename"], source)
         self._environment.begin(boot["facts"], boot["settings"], boot["secrets"])
         # As a callback of the loop, so that `asyncio.create_task` works in it.
-        self._loop.call_soon(self._run_top_level, boot["source"], boot["filename"])
+        self._loop.call_soon(self._run_top_level, source, boot["filename"])
 
     def _run_top_level(self, source: str, filename: str) -> None:
         try:
