@@ -58,9 +58,8 @@ def another_number(data: bytes, others: list[bytes], random: Random) -> bytes:
     if not found:
         return data
     place = random.choice(found)
-    number = random.choice(
-        (b"0", b"1", b"-1", b"4294967295", b"4294967296", b"9" * 30, b"9" * 5000, b"%d" % (int(place[0]) + 1))
-    )
+    next_one = b"%d" % (int(place[0][:20]) + 1)
+    number = random.choice((b"0", b"1", b"-1", b"4294967295", b"4294967296", b"9" * 30, b"9" * 5000, next_one))
     return data[: place.start()] + number + data[place.end() :]
 
 

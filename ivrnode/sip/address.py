@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ivrnode.errors import ProtocolError
 from ivrnode.sip.grammar import WHITESPACE, has_control, quote, quoted_end, split_list, unquote
@@ -25,6 +26,10 @@ class NameAddr:
     @classmethod
     def parse(cls, text: str) -> NameAddr:
         """Read one value. Raises ProtocolError."""
+        return _parse(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> NameAddr:
         text = text.strip(WHITESPACE)
         name = ""
         start = 0
@@ -78,6 +83,12 @@ class NameAddr:
 
     def with_parameter(self, name: str, value: str | None) -> NameAddr:
         return NameAddr(self.display_name, self.uri, replace_parameter(self.parameters, name, value))
+
+
+@lru_cache(maxsize=1024)
+def _parse(text: str) -> NameAddr:
+    """From and To come again in every message of their dialog, and a value never changes."""
+    return NameAddr._parse(text)
 
 
 def _parse_tail(text: str) -> Parameters:

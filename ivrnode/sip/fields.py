@@ -70,7 +70,7 @@ def expires(headers: Headers) -> int | None:
 
 def content_type(headers: Headers) -> str:
     """Media type in lower case, without its parameters; "" when the field is absent."""
-    if "content-type" not in headers:
+    if not headers.lines("content-type"):
         return ""
     media_type = _single(headers, "content-type", "Content-Type").partition(";")[0]
     kind, slash, subtype = [part.strip(WHITESPACE) for part in media_type.lower().partition("/")]
@@ -95,4 +95,4 @@ def _hops(headers: Headers, key: str) -> list[NameAddr]:
 
 
 def _number(headers: Headers, key: str, maximum: int, name: str) -> int | None:
-    return parse_number(_single(headers, key, name), maximum, name) if key in headers else None
+    return parse_number(_single(headers, key, name), maximum, name) if headers.lines(key) else None

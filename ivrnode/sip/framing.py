@@ -112,7 +112,7 @@ def is_keep_alive(datagram: bytes) -> bool:
 def _content_length(head: bytes) -> int:
     """Raises ProtocolError unless the head says exactly once how long the body is."""
     lines = head.decode("utf-8", "surrogateescape").partition("\r\n")[2]
-    values = Headers.parse(lines)[0].lines("Content-Length")
+    values = Headers.parse(lines)[0].lines("content-length")
     if len(values) != 1:
         raise ProtocolError("Several Content-Length" if values else "Missing Content-Length")
     length = parse_number(values[0], 10**9, "Content-Length")

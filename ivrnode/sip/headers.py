@@ -134,9 +134,9 @@ class Headers:
         values = self._values().get(key_of(name))
         return values[0] if values else None
 
-    def lines(self, name: str) -> list[str]:
-        """All lines of that name, unsplit."""
-        return self._values().get(key_of(name), []).copy()
+    def lines(self, key: str) -> list[str]:
+        """All lines of `key` (lower case, long form), unsplit. Only to be read."""
+        return self._values().get(key) or []
 
     def get_all(self, name: str) -> list[str]:
         """Values of that name in order; where the header is a list, lines are split at their commas.
@@ -183,13 +183,22 @@ class Headers:
         index = self._first_index(key)
         if index is None:
             return
-        _, written, value = self._lines[index]
-        rest = _split(value)[1:] if key in _LIST_KEYS else []
+        rest = self._rest_of(index)
         if rest:
-            self._lines[index] = (key, written, ", ".join(rest))
+            self._lines[index] = (key, self._lines[index][1], rest)
         else:
             del self._lines[index]
         self._forget(key)
+
+    def replace_first(self, name: str, value: str) -> None:
+        """Put another value in the place of the first one of that name. Raises ValueError, also when there is none."""
+        line = _make_line(name, value)
+        index = self._first_index(line[0])
+        if index is None:
+            raise ValueError(f"there is no {name} to replace")
+        rest = self._rest_of(index)
+        self._lines[index] = (*line[:2], f"{line[2]}, {rest}") if rest else line
+        self._forget(line[0])
 
     def copy(self) -> Headers:
         """A copy that changes on its own; values already parsed are shared, as they never change."""
@@ -198,11 +207,12 @@ class Headers:
         copy._typed = self._typed.copy()
         return copy
 
-    def copy_from(self, other: Headers, name: str) -> None:
-        """Append the lines of that name from `other` as they came."""
-        key = key_of(name)
-        self._lines += [line for line in other._lines if line[0] == key]
-        self._forget(key)
+    def copy_from(self, other: Headers, *names: str) -> None:
+        """Append the lines of these names from `other`, as they came and in their order."""
+        keys = {key_of(name) for name in names}
+        self._lines += [line for line in other._lines if line[0] in keys]
+        for key in keys:
+            self._forget(key)
 
     def typed(self, key: str, parse: Callable[[Headers], T]) -> T:
         """The value that `parse` makes of the lines of `key` (lower case, long form), kept until they change.
@@ -226,7 +236,15 @@ class Headers:
         return index
 
     def _first_index(self, key: str) -> int | None:
-        return next((index for index, line in enumerate(self._lines) if line[0] == key), None)
+        for index, line in enumerate(self._lines):
+            if line[0] == key:
+                return index
+        return None
+
+    def _rest_of(self, index: int) -> str:
+        """What stands behind the first element of a line that is a list."""
+        key, _, value = self._lines[index]
+        return ", ".join(_split(value)[1:]) if "," in value and key in _LIST_KEYS else ""
 
     def _forget(self, key: str) -> None:
         self._index = None

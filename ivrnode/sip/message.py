@@ -112,6 +112,9 @@ class _Message:
         return head.encode("utf-8", "surrogateescape") + self.body
 
 
+_COPIED = ("Via", "From", "To", "Call-ID", "CSeq")
+
+
 class Request(_Message):
     __slots__ = ("method", "uri")
 
@@ -140,8 +143,7 @@ class Request(_Message):
 
     def replace_top_via(self, via: Via) -> None:
         """Write another top Via, such as one with `received` and `rport` filled (RFC 3261 s18.2.1, RFC 3581 s4)."""
-        self.headers.remove_first("Via")
-        self.headers.insert_first("Via", str(via))
+        self.headers.replace_first("Via", str(via))
 
     def response(self, status: int, reason: str | None = None, *, to_tag: str | None = None) -> Response:
         """The answer to this request (RFC 3261 s8.2.6): Via, From, To, Call-ID and CSeq as they came.
@@ -150,8 +152,7 @@ class Request(_Message):
         """
         response = Response(status, reason_of(status) if reason is None else reason)
         headers = response.headers
-        for name in ("Via", "From", "To", "Call-ID", "CSeq"):
-            headers.copy_from(self.headers, name)
+        headers.copy_from(self.headers, *_COPIED)
         to = headers.get("To")
         if to_tag is not None and to is not None and not _has_to_tag(self):
             headers.set("To", f"{to};tag={to_tag}")

@@ -20,6 +20,8 @@ from ivrnode.sip.message import Request, Response
 from ivrnode.sip.transaction import ClientOwner, ClientTransaction, ServerTransaction, Transaction
 from ivrnode.sip.via import MAGIC_COOKIE, Via
 
+ServerKey = tuple[object, ...]
+
 
 class TransactionLayer:
     """All transactions of one user agent. `sent_by` tells the (host, port) that peers of a flow reach us at."""
@@ -30,7 +32,7 @@ class TransactionLayer:
         self._ids = ids
         self._sent_by = sent_by
         self._outbox: list[tuple[bytes, Flow]] = []
-        self._servers: dict[tuple[object, ...], ServerTransaction] = {}
+        self._servers: dict[ServerKey, ServerTransaction] = {}
         self._clients: dict[tuple[object, ...], ClientTransaction] = {}
         self._merge_keys: dict[tuple[object, ...], ServerTransaction] = {}
         self._of_stream: dict[int, set[Transaction]] = {}
@@ -40,16 +42,15 @@ class TransactionLayer:
 
     # What comes in.
 
-    def repeat_received(self, request: Request, now: float) -> bool:
-        """Whether `request`, no ACK, was here before and is dealt with."""
-        known = self._servers.get(_server_key(request, request.method))
+    def repeat_received(self, key: ServerKey, now: float) -> bool:
+        """Whether a request with this key, no ACK, was here before and is dealt with."""
+        known = self._servers.get(key)
         if known is not None:
             known.request_received(now)
         return known is not None
 
-    def request_received(self, request: Request, flow: Flow, now: float) -> ServerTransaction:
+    def request_received(self, request: Request, key: ServerKey, flow: Flow, now: float) -> ServerTransaction:
         """The transaction of a new `request`, no ACK, which is stamped with its source before anyone answers it."""
-        key = _server_key(request, request.method)
         stamp_source(request, flow)
         merge_key = None if request.to.tag else _merge_key(request)
         transaction = ServerTransaction(self, request, key, merge_key, flow)
@@ -67,12 +68,12 @@ class TransactionLayer:
 
     def ack_received(self, request: Request, now: float) -> bool:
         """Whether `request`, an ACK, belonged to a 3xx-6xx and is dealt with."""
-        transaction = self._servers.get(_server_key(request, "INVITE"))
+        transaction = self._servers.get(server_key(request, "INVITE"))
         return transaction is not None and transaction.ack_received(now)
 
     def find_cancelled(self, cancel: Request) -> ServerTransaction | None:
         """The INVITE that a CANCEL means (RFC 3261 s9.2)."""
-        return self._servers.get(_server_key(cancel, "INVITE"))
+        return self._servers.get(server_key(cancel, "INVITE"))
 
     def response_received(self, response: Response, now: float) -> None:
         if len(response.vias) > 1:
@@ -182,11 +183,10 @@ def stamp_source(request: Request, flow: Flow) -> None:
         stamped = via.with_parameter("received", host)
         if wants_port:
             stamped = stamped.with_parameter("rport", str(port))
-        request.headers.remove_first("Via")
-        request.headers.insert_first("Via", str(stamped))
+        request.replace_top_via(stamped)
 
 
-def _server_key(request: Request, method: str) -> tuple[object, ...]:
+def server_key(request: Request, method: str) -> ServerKey:
     """What makes a request the same transaction (RFC 3261 s17.2.3). ACK and CANCEL ask with their INVITE's method."""
     via = request.top_via
     branch = via.branch

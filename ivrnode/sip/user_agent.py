@@ -29,7 +29,7 @@ from ivrnode.sip.outgoing_request import OutgoingRequest
 from ivrnode.sip.refusal import RefusalError
 from ivrnode.sip.registration import Registration
 from ivrnode.sip.transaction import ServerTransaction
-from ivrnode.sip.transaction_layer import TransactionLayer, stamp_source
+from ivrnode.sip.transaction_layer import TransactionLayer, server_key, stamp_source
 from ivrnode.sip.uri import Uri
 
 ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER", "MESSAGE", "NOTIFY")
@@ -238,12 +238,13 @@ class UserAgent:
         if request.method == "ACK":
             self._ack_received(request, now)
             return
-        if self.layer.repeat_received(request, now):
+        key = server_key(request, request.method)
+        if self.layer.repeat_received(key, now):
             return
         if not self._is_expected(request) and not self._admits(request, flow, now):
             self.faults["not admitted"] += 1
             return
-        transaction = self.layer.request_received(request, flow, now)
+        transaction = self.layer.request_received(request, key, flow, now)
         try:
             if request.method == "CANCEL":
                 self._cancel_received(request, transaction, now)

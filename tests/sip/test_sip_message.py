@@ -225,14 +225,14 @@ def test_headers_as_a_collection() -> None:
     assert list(headers) == [("Via", "a"), ("Contact", "x"), ("Via", "b, c"), ("X-Y", "1")]
     assert "CONTACT" in headers and "To" not in headers and len(headers) == 4
     assert headers.get("v") == "a" and headers.get("To") is None
-    assert headers.get_all("Via") == ["a", "b", "c"] and headers.lines("Via") == ["a", "b, c"]
+    assert headers.get_all("Via") == ["a", "b", "c"] and headers.lines("via") == ["a", "b, c"]
     headers.insert_first("Via", "z")
     headers.insert_first("Max-Forwards", "70")
     assert list(headers)[:3] == [("Max-Forwards", "70"), ("Via", "z"), ("Via", "a")]
     headers.remove_first("Via")
     headers.remove_first("Via")
     headers.remove_first("Via")
-    assert headers.lines("Via") == ["c"]
+    assert headers.lines("via") == ["c"]
     headers.set("Via", "new")
     headers.set("Subject", "last")
     assert list(headers) == [
@@ -244,7 +244,7 @@ def test_headers_as_a_collection() -> None:
     ]
     headers.add("VIA", "newer")
     headers.set("Via", "newest")
-    assert headers.lines("Via") == ["newest"]
+    assert headers.lines("via") == ["newest"]
     headers.remove("x-y")
     headers.remove_first("X-Y")
     assert headers.keys() == {"max-forwards", "contact", "via", "subject"}
@@ -391,3 +391,21 @@ def test_built_messages_come_through(
     assert (got.vias, got.from_, got.to, got.contacts, got.cseq.number) == (vias, sender, target, contacts, number)
     answer = sent.response(200, to_tag="t")
     assert parse_message(bytes(answer)) == answer
+
+
+def test_the_first_value_is_replaced_in_its_place() -> None:
+    headers = Headers([("To", "a"), ("v", "b, c"), ("Via", "d")])
+    headers.replace_first("Via", "x;received=192.0.2.1")
+    assert headers.lines("via") == ["x;received=192.0.2.1, c", "d"]
+    headers.replace_first("to", "one, not a list")
+    assert next(iter(headers)) == ("To", "one, not a list")
+    with pytest.raises(ValueError, match="no From to replace"):
+        headers.replace_first("From", "z")
+    with pytest.raises(ValueError, match="CR, LF and NUL"):
+        headers.replace_first("Via", "a\r\nb")
+
+
+def test_lines_are_copied_in_the_order_in_which_they_came() -> None:
+    source, copy = Headers([("To", "a"), ("X", "b"), ("v", "c"), ("Via", "d")]), Headers([("From", "z")])
+    copy.copy_from(source, "Via", "To", "Subject")
+    assert list(copy) == [("From", "z"), ("To", "a"), ("Via", "c"), ("Via", "d")]
