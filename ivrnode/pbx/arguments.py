@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ivrnode.errors import ScriptError
 
 LONGEST_TEXT = 8192
+_has_control = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]").search
 
 
 class Arguments:
@@ -24,9 +26,9 @@ class Arguments:
         return value
 
     def line(self, name: str, default: str | None = None, *, most: int = LONGEST_TEXT) -> str:
-        """Text without line breaks and other control characters."""
+        """Text without line breaks, of ASCII and of Unicode, and other control characters."""
         value = self.text(name, default, most=most)
-        if any(sign < " " or sign == "\x7f" for sign in value):
+        if _has_control(value):
             raise ScriptError(f"{name} must not have line breaks or control characters")
         return value
 

@@ -121,7 +121,7 @@ class HttpService:
         for name, value, is_secret in http.headers:
             filled = call.secrets.fill(value, host)
             headers.append((name, filled, is_secret or filled != value))
-        return replace(http, url=call.secrets.fill(http.url, host), headers=tuple(headers))
+        return replace(http, url=call.secrets.fill_url(http.url), headers=tuple(headers))
 
     def _attempt(self, exchange: _Exchange, now: float) -> None:
         call, quotas = exchange.call, self._house.quotas

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from ivrnode.errors import ScriptError
 from ivrnode.pbx.frame_text import shorten
 from ivrnode.pbx.house import House
 from ivrnode.pbx.masks import Masks
 from ivrnode.script import messages as script
-from ivrnode.tenancy.secrets import Secrets
+from ivrnode.tenancy.secrets import Secrets, host_of
 
 FAILURE, LIFE, FRAME = 3, 5, 9
 POLICY_VIOLATION = 1008  # RFC 6455 s7.4.1
@@ -33,12 +32,12 @@ class Sockets:
         return not self._names
 
     def open(self, action: script.OpenSocket, now: float) -> None:
-        host = urlsplit(action.url).hostname or ""
+        host = host_of(action.url)
         if refusal := self._quotas.take(self._tenant, "connections", 1, now):
             self._refuse(action.socket, host, refusal)
             return
         try:
-            url = self._secrets.fill(action.url, host)
+            url = self._secrets.fill_url(action.url)
             headers = tuple(self._fill(header, host) for header in action.headers)
         except ScriptError as error:
             self._refuse(action.socket, host, str(error))

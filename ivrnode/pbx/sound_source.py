@@ -58,4 +58,4 @@ class PlayService:
             raise ScriptError(f"{url[:60]!r} is neither https://HOST/... nor {PREFIX}NAME")
         if refusal := self.house.quotas.take(call.tenant, "requests", 1, now):
             raise ScriptError(refusal)
-        return HttpRequest("GET", call.secrets.fill(url, host), longest=LONGEST_FILE)
+        return HttpRequest("GET", call.secrets.fill_url(url), longest=LONGEST_FILE)

@@ -6,6 +6,7 @@ first one that is wrong raises ScriptError. Nothing is ever unpickled or evaluat
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable, Iterator
 from math import isfinite
@@ -72,22 +73,37 @@ def _frame(op: int, number: int = 0, payload: bytes = b"") -> bytes:
     return ops.HEADER.pack(len(payload), op, number) + payload
 
 
+def _text(text: str) -> bytes:
+    """What a far end sent and was no UTF-8 is half of a surrogate pair in our texts: `?` for the script."""
+    return text.encode(errors="replace")
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # half of a pair somewhere in it
+        return _text(json.dumps(value, ensure_ascii=False))
+
+
+_FACTS = tuple(m.Facts.__annotations__)
+
+
 def _boot(event: m.Boot) -> bytes:
-    facts = {name: getattr(event.facts, name) for name in m.Facts.__slots__}
+    facts = {name: getattr(event.facts, name) for name in _FACTS}
     source = None if event.is_known else event.source
     body: dict[str, Any] = {"source": source, "filename": event.filename, "facts": facts}
     body |= {"settings": dict(event.settings), "secrets": dict(event.secrets), "clock": event.clock}
-    return _frame(ops.BOOT, 0, orjson.dumps(body))
+    return _frame(ops.BOOT, 0, _json(body))
 
 
 def _socket_message(event: m.SocketMessage) -> bytes:
     if isinstance(event.data, str):
-        return _frame(ops.SOCKET_TEXT, event.socket, event.data.encode())
+        return _frame(ops.SOCKET_TEXT, event.socket, _text(event.data))
     return _frame(ops.SOCKET_BINARY, event.socket, event.data)
 
 
 def _with_body(op: int, number: int, head: dict[str, Any], body: bytes) -> bytes:
-    text = orjson.dumps(head)
+    text = _json(head)
     return _frame(op, number, ops.BODY_HEAD.pack(len(text)) + text + body)
 
 
@@ -95,21 +111,21 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     m.Boot: _boot,
     m.Clock: lambda e: _frame(ops.CLOCK, 0, ops.CLOCK_BODY.pack(e.seconds)),
     m.AudioHeard: lambda e: _frame(ops.AUDIO, e.stream, e.audio),
-    m.DigitPressed: lambda e: _frame(ops.DIGIT, 0, e.digit.encode()),
+    m.DigitPressed: lambda e: _frame(ops.DIGIT, 0, _text(e.digit)),
     m.PlaybackDone: lambda e: _frame(
-        ops.PLAYED, e.item, ops.PLAYED_HEAD.pack(e.played_ms, e.is_stopped) + e.error.encode()
+        ops.PLAYED, e.item, ops.PLAYED_HEAD.pack(e.played_ms, e.is_stopped) + _text(e.error)
     ),
     m.QueueDrained: lambda e: _frame(ops.DRAINED),
-    m.SocketOpened: lambda e: _frame(ops.SOCKET_OPENED, e.socket, e.subprotocol.encode()),
+    m.SocketOpened: lambda e: _frame(ops.SOCKET_OPENED, e.socket, _text(e.subprotocol)),
     m.SocketMessage: _socket_message,
     m.SocketSent: lambda e: _frame(ops.SOCKET_SENT, e.socket, ops.SENT.pack(e.buffered)),
-    m.SocketFailed: lambda e: _frame(ops.SOCKET_FAILED, e.socket, e.error.encode()),
-    m.SocketClosed: lambda e: _frame(ops.SOCKET_CLOSED, e.socket, ops.CLOSE_HEAD.pack(e.code) + e.reason.encode()),
-    m.Result: lambda e: _frame(ops.RESULT, e.request, orjson.dumps({"value": e.value, "error": e.error})),
+    m.SocketFailed: lambda e: _frame(ops.SOCKET_FAILED, e.socket, _text(e.error)),
+    m.SocketClosed: lambda e: _frame(ops.SOCKET_CLOSED, e.socket, ops.CLOSE_HEAD.pack(e.code) + _text(e.reason)),
+    m.Result: lambda e: _frame(ops.RESULT, e.request, _json({"value": e.value, "error": e.error})),
     m.Reply: lambda e: _with_body(ops.REPLY, e.request, {"value": e.value, "error": e.error}, e.body),
     m.Told: lambda e: _with_body(ops.TOLD, e.subject, {"what": e.what, "arguments": dict(e.arguments)}, e.body),
     m.Wake: lambda e: _frame(ops.WAKE),
-    m.HungUp: lambda e: _frame(ops.END, 0, orjson.dumps({"reason": e.reason, "grace": e.grace})),
+    m.HungUp: lambda e: _frame(ops.END, 0, _json({"reason": e.reason, "grace": e.grace})),
 }
 
 

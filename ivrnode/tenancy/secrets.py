@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ivrnode.errors import ScriptError
 from ivrnode.tenancy.document import Document, named, option
@@ -78,6 +79,23 @@ class Secrets:
                     raise ScriptError(f'secret "{secret.name}" may not be sent to {host or "a URL without host"}')
                 text = text.replace(placeholder, secret.value)
         return text
+
+    def fill_url(self, url: str) -> str:
+        """`url` with the values in, for a request to its host. Raises ScriptError, also when a value in it would lead
+        to another host: a key with a `/` in it ends the name of one."""
+        host = host_of(url)
+        filled = self.fill(url, host)
+        if filled != url and host_of(filled) != host:
+            raise ScriptError("a secret may not be a part of the host in a URL")
+        return filled
+
+
+def host_of(url: str) -> str:
+    """ "" for what is no URL, or has no host."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def read_secrets(

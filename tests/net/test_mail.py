@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from email.policy import default
 from pathlib import Path
 from typing import Any
@@ -127,4 +128,11 @@ async def test_no_server_there(unused_tcp_port: int) -> None:
 async def test_a_server_without_the_encryption_that_was_asked_for(sink: Sink) -> None:
     server = MailServer(host="127.0.0.1", port=sink.port, security="starttls")
     assert await MailSender(server, "").send(MAIL) != ""
+    assert not sink.envelopes
+
+
+async def test_what_no_header_can_hold_is_told(sink: Sink) -> None:
+    assert (await sender(sink).send(replace(MAIL, subject="a\nBcc: b"))).startswith(
+        "this is no mail: Header values may not"
+    )
     assert not sink.envelopes

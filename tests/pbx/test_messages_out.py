@@ -101,6 +101,19 @@ def test_what_is_no_mail(world: World, desk: Desk, arguments: dict[str, Any], er
     assert {entry.category for entry in world.logged(error)} == {"EMAIL", "SCRIPT"}
 
 
+@pytest.mark.parametrize(
+    "sign", ["\r", "\n", "\x00", "\x0b", "\x0c", "\x1b", "\x1e", "\x85", "\x9b", "\u2028", "\u2029"]
+)
+@pytest.mark.parametrize("name", ["subject", "sender"])
+def test_no_header_of_a_mail_is_two(world: World, desk: Desk, name: str, sign: str) -> None:
+    """The mail package takes every line break of Unicode for one; a terminal obeys C1 controls."""
+    given: dict[str, Any] = {"to": ["a@b.example"], name: f"ivr@acme.example{sign}Bcc: x@y.example"}
+    reply = ask(world, "email", **given)
+    assert reply is not None
+    assert reply.error or reply.value["error"]
+    assert not desk.mails
+
+
 def test_another_address_of_the_tenants_domain_may_write(world: World, desk: Desk) -> None:
     ask(world, "email", to=["a@b.example"], sender="Sales <sales@ACME.example>")
     assert desk.mails[0][0].sender == Mailbox("Sales", "sales@ACME.example")

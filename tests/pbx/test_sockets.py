@@ -68,6 +68,12 @@ def test_a_secret_is_not_sent_to_a_wrong_host(world: World, desk: Desk, host: st
     assert [level for level, _ in lines(world)] == [3]
 
 
+@pytest.mark.parametrize("url", ["wss://[", "wss://[::1", "wss://h]/", "wss://[v1.a]/", "", "//", "wss://"])
+def test_what_is_no_url_is_the_clients_to_refuse(world: World, desk: Desk, url: str) -> None:
+    connect(world, url)
+    assert [opened.url for opened in desk.opened] == [url]
+
+
 def test_in_what_is_sent_it_stays_a_placeholder(world: World, desk: Desk) -> None:
     connect(world)
     world.act(script.SendSocket(1, f"my key is {placeholder(world)}"))

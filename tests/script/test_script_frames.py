@@ -85,6 +85,30 @@ def test_a_callers_buffer_may_be_used_again() -> None:
     tail += b"x"  # would raise BufferError if the parser held on to it
 
 
+HALF = "a\udcffb"
+"""What the SIP grammar makes of a byte that is no UTF-8."""
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        m.Boot("pass", "x", m.Facts("1", "en", HALF, "700", HALF, "t", "700", params={"deep": [HALF]})),
+        m.Reply(1, {"headers": [["X", HALF]]}, b"", HALF),
+        m.Told(1, "request", {"path": HALF, "query": {HALF: HALF}}),
+        m.Result(1, HALF, HALF),
+        m.HungUp(HALF, 1.0),
+        m.PlaybackDone(1, 1, False, HALF),
+        m.SocketOpened(1, HALF),
+        m.SocketFailed(1, HALF),
+        m.SocketClosed(1, 1000, HALF),
+        m.SocketMessage(1, HALF),
+        m.DigitPressed(HALF),
+    ],
+)
+def test_what_a_far_end_sent_that_is_no_text_reaches_the_script_as_text(event: m.Event) -> None:
+    assert b"a?b" in encode(event)
+
+
 def test_every_event_has_a_frame() -> None:
     facts = m.Facts("id", "en", "1", "2", "", "t", "700")
     events: list[m.Event] = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from hypothesis import given
@@ -53,6 +53,29 @@ def test_two_secrets_in_one_text_must_both_be_allowed(secrets: Secrets) -> None:
     both = secrets.placeholder_for("crm") + secrets.placeholder_for("openai")
     with pytest.raises(ScriptError, match="openai"):
         secrets.fill(both, "crm.example")
+
+
+@pytest.mark.parametrize("value", ["/x", "?x", "#x", ":80/x", "a@evil.example", "a/b", ".evil.example/"])
+@pytest.mark.parametrize("before", ["https://evil.example", "https://a:", "wss://"])
+def test_no_value_leads_a_url_to_another_host(value: str, before: str) -> None:
+    """A script knows where its key stands: `https://evil.example~secret...~@api.openai.com/` must stay there."""
+    secrets = Secrets({"key": Secret("key", value, ("api.openai.com", "*.openai.com"))}, "3f9c")
+    key = secrets.placeholder_for("key")
+    for url in (f"{before}{key}@api.openai.com/", f"{before}{key}.openai.com/"):
+        try:
+            filled = secrets.fill_url(url)
+        except ScriptError as error:
+            assert value not in str(error)
+        else:
+            assert (urlsplit(filled).hostname or "").endswith(".openai.com") or "@api.openai.com" in filled
+            assert urlsplit(filled).hostname == urlsplit(url).hostname
+
+
+def test_a_value_in_a_path_or_a_query(secrets: Secrets) -> None:
+    key = secrets.placeholder_for("openai")
+    assert secrets.fill_url(f"https://api.openai.com/{key}?k={key}#{key}") == "https://api.openai.com/sk-1?k=sk-1#sk-1"
+    with pytest.raises(ScriptError, match="may not be sent to a URL without host"):
+        secrets.fill_url(f"https://[{key}")
 
 
 def test_a_placeholder_survives_the_quoting_of_a_url(secrets: Secrets) -> None:

@@ -41,7 +41,10 @@ class MailSender:
         server = self._server
         if server.user and not self._password:
             return f'the secret "{server.secret}" of the mail server is not set'
-        message = _message(mail)
+        try:
+            message = _message(mail)
+        except ValueError as wrong:  # what one of its headers cannot hold
+            return f"this is no mail: {wrong}"
         if recording is not None and (error := await asyncio.to_thread(_attach, message, recording)):
             return error
         try:

@@ -3,7 +3,7 @@
 A script names a host; what counts is the address. So the name is resolved here, every address is judged, and the
 caller connects to an address that passed, never to the name again: a name that answers differently the second time
 (DNS rebinding) gains nothing. Special-purpose addresses: RFC 6890; carrier NAT: RFC 6598; IPv4 inside IPv6: RFC 4291
-s2.5.5 (mapped), RFC 6052 (NAT64); 6to4 is closed altogether (deprecated by RFC 7526).
+s2.5.5 (mapped), RFC 6052 (NAT64); 6to4 and its relays are closed altogether (RFC 7526).
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
+_RELAYS = ipaddress.IPv4Network("192.88.99.0/24")
+_DOCUMENTATION = ipaddress.IPv6Network("3fff::/20")  # RFC 9637; not every Python knows it
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _LOOKUP_THREADS = 32
 """A name server that does not answer holds a thread for seconds: enough of them that one tenant's names do not delay
@@ -66,8 +68,10 @@ def is_public(address: IpAddress) -> bool:
             return is_public(address.ipv4_mapped)
         if address in _NAT64:
             return is_public(ipaddress.IPv4Address(address.packed[12:]))
-        if address not in _GLOBAL_UNICAST or address in _SIX_TO_FOUR:
+        if address not in _GLOBAL_UNICAST or address in _SIX_TO_FOUR or address in _DOCUMENTATION:
             return False
+    elif address in _RELAYS:
+        return False
     return address.is_global and not address.is_multicast
 
 
