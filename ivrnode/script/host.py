@@ -20,7 +20,7 @@ from ivrnode.script.limits import Bucket, Limits
 
 _BOOT = 1  # Boot is always the first event
 _WRITE = 32 * 1024
-_ANSWERS = (m.Reply, m.Told)
+_ANSWERS = (m.Reply, m.Told, m.PlaybackDone)
 _MOST_KEPT = 64
 
 
@@ -41,7 +41,8 @@ class ScriptHost:
         self._log = Bucket(limits.log_rate, limits.log_rate)
         self._lines_dropped = 0
         self._queue: deque[tuple[bytes, type[m.Event]]] = deque()
-        self._queue_bytes = self._answer_bytes = 0  # in it: answers apart, of answers
+        self._queue_bytes = 0  # in it, answers apart
+        self._answers = self._answer_bytes = 0  # in it
         self._sent = 0  # events given to `send`
         self._handled = 0  # of these, dealt with by the script
         self._audio_waiting: deque[tuple[int, int]] = deque()  # number of the event, its size
@@ -65,7 +66,7 @@ class ScriptHost:
 
     def send(self, event: m.Event) -> None:
         """Queue one event. Audio that finds too much waiting is dropped and counted; ScriptError: the queue is full."""
-        if isinstance(event, m.PlaybackDone | m.QueueDrained) and self._can_wait(event):
+        if isinstance(event, (m.PlaybackDone, m.QueueDrained)) and self._can_wait(event):
             self._kept.append(event)
             return
         if self._kept:
@@ -106,6 +107,7 @@ class ScriptHost:
             self._awaited.discard(event.item)
         self._queue.append((frame, kind))
         if kind in _ANSWERS:
+            self._answers += 1
             self._answer_bytes += size
         else:
             self._queue_bytes += size
@@ -121,6 +123,7 @@ class ScriptHost:
             frames.append(frame)
             size += len(frame)
             if kind in _ANSWERS:
+                self._answers -= 1
                 self._answer_bytes -= len(frame)
             else:
                 self._queue_bytes -= len(frame)
@@ -129,13 +132,13 @@ class ScriptHost:
         return b"".join(frames)
 
     def _is_full(self, size: int, kind: type[m.Event]) -> bool:
-        """What the script has asked for has room of its own: eight long answers may come at once."""
+        """What the script has asked for has room of its own: it may come all at once, as with one `mute` the end of
+        five minutes of short sounds."""
         limits = self._limits
-        if len(self._queue) >= limits.queue_frames:
-            return True
         if kind in _ANSWERS:
-            return self._answer_bytes + size > limits.answer_bytes
-        return self._queue_bytes + size > limits.queue_bytes
+            return self._answers >= limits.answers or self._answer_bytes + size > limits.answer_bytes
+        is_long = len(self._queue) - self._answers >= limits.queue_frames
+        return is_long or self._queue_bytes + size > limits.queue_bytes
 
     def _is_audio_full(self) -> bool:
         limits = self._limits

@@ -34,6 +34,26 @@ ws.connect()
 """
 
 
+SOUNDS = """
+items = [call.play(codec="g711_ulaw", audio=bytes([0x10]) * 160) for _ in range(1500)]
+
+@call.dtmf
+def key(digit):
+    call.mute()
+    setTimeout(lambda: print("came", sum(item.stopped for item in items) > 1000, all(item.done for item in items)), 100)
+
+print("ready")
+"""
+
+
+async def test_one_mute_ends_very_many_sounds(open_house: OpenHouse, new_caller: NewCaller) -> None:
+    house, caller = await open_house(scripts={"700": SOUNDS}), await new_caller()
+    await caller.dial(house.uri("700"))
+    await house.wrote("ready")
+    caller.phone.press("1")
+    assert (await house.wrote("came")).text == "came True True"
+
+
 async def test_eight_long_answers_at_once(open_house: OpenHouse, new_caller: NewCaller) -> None:
     all_asked, asked = asyncio.Event(), list[str]()
 

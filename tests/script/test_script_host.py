@@ -194,6 +194,18 @@ def test_what_was_asked_for_has_room_of_its_own() -> None:
     host.send(m.Reply(5, body=b"x" * 19_000))  # and has it again
 
 
+def test_many_sounds_may_end_at_once() -> None:
+    host = ready(Limits(queue_frames=10, answers=300))
+    for item in range(1, 301):
+        host.receive(frame(ops.AWAIT, item), 0)
+        host.send(m.PlaybackDone(item, 0, True, ""))
+    host.send(m.DigitPressed("1"))
+    host.receive(frame(ops.AWAIT, 301), 0)
+    with pytest.raises(ScriptError, match="does not read"):
+        host.send(m.PlaybackDone(301, 0, True, ""))
+    assert write_all(host) == [ops.PLAYED] * 300 + [ops.DIGIT]
+
+
 @pytest.mark.parametrize(
     "events",
     [
