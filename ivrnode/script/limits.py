@@ -31,9 +31,7 @@ class Limits:
     queue_frames: int = 256  # unsent; then audio is dropped, then the worker killed
     queue_bytes: int = 4 * MIB  # what was asked for apart
     answers: int = 16 * KIB  # unsent; what was asked for, as the end of each sound: five minutes of 20 ms are 15,000
-    answer_bytes: int = (
-        ops.MAX_HTTP + 2
-    ) * ops.MAX_FRAME  # unsent: all web requests at once, each answer as long as may be
+    answer_bytes: int = (ops.MAX_HTTP + 2) * ops.MAX_FRAME  # unsent: all web requests at once, as long as may be
     hold_frames: int = 64  # unsent; then what can wait has to, until all is sent
     hold_bytes: int = 1 * MIB
     audio_waiting: int = 256  # chunks that the script has not dealt with
