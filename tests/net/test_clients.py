@@ -326,6 +326,27 @@ async def test_close_call_closes_the_call_s_sockets_and_no_others(house: House) 
     assert await house.heard.next() == ("message", ("b", 1), "here")
 
 
+async def test_a_call_that_is_held_gets_no_message_until_it_may_go_on(house: House) -> None:
+    """Also of a socket that opens meanwhile; other calls go on."""
+    url = await house.serve()
+    for key in (("a", 1), ("b", 1)):
+        house.open(url, key=key)
+        await house.heard.until("opened")
+    house.clients.hold("a", True)
+    house.open(url, key=("a", 2))
+    await house.heard.until("opened")
+    for number in (1, 2):
+        house.clients.send(("a", number), f"kept {number}")
+    for number in range(20):  # there and back so often that the others would have come
+        house.clients.send(("b", 1), str(number))
+        assert await house.heard.next() == ("message", ("b", 1), str(number))
+    house.clients.hold("a", False)
+    assert {await house.heard.next(), await house.heard.next()} == {
+        ("message", ("a", number), f"kept {number}") for number in (1, 2)
+    }
+    house.clients.hold("nobody", True)
+
+
 async def test_closing_while_connecting_is_1006_without_a_failure(house: House) -> None:
     house.open(await house.serve())
     house.clients.close(KEY, 1000, "")

@@ -102,6 +102,21 @@ async def test_a_trusted_certificate_opens_for_its_own_name_only(port: int, hear
     await clients.stop()
 
 
+async def test_over_tls_a_held_socket_waits_too(clients: WebsocketClients, heard: Heard, port: int) -> None:
+    for key in (KEY, ("other", 1)):
+        clients.open(key, f"wss://localhost:{port}/", (), False, 5)
+        await heard.until("opened")
+    clients.hold(KEY[0], True)
+    sent = [bytes([number]) * 100_000 for number in range(5)]
+    for data in sent:
+        clients.send(KEY, data)
+    for number in range(20):
+        clients.send(("other", 1), str(number))
+        assert await heard.until("message") == ("message", ("other", 1), str(number))
+    clients.hold(KEY[0], False)
+    assert [await heard.until("message") for _ in sent] == [("message", KEY, data) for data in sent]
+
+
 async def test_not_verifying_one_socket_does_not_weaken_the_next(
     port: int, clients: WebsocketClients, heard: Heard
 ) -> None:
