@@ -27,7 +27,7 @@ for bad in ("A", "A*==", "AA=\\n"):
 async def test_settings_and_secrets(stage: Stage) -> None:
     script = await stage.play(
         """
-print(settings["a"], settings.get("b", 2), dict(settings), "a" in settings, len(settings))
+print(settings["a"], settings.get("b", 2), dict(settings), "a" in settings, "b" in settings, len(settings))
 print("Bearer " + settings.secret("crm"), secret)
 for f in (lambda: settings["b"], lambda: settings.secret("x")):
     try:
@@ -43,7 +43,7 @@ except TypeError:
         secrets={"crm": "«crm»", "openai": "«openai»"},
     )
     assert script.lines == [
-        "[1, {'x': None}] 2 {'a': [1, {'x': None}]} True 1", "Bearer «crm» «openai»",
+        "[1, {'x': None}] 2 {'a': [1, {'x': None}]} True False 1", "Bearer «crm» «openai»",
         "\"no setting 'b' for this node\"", "\"no secret 'x' here, only: crm openai\"", "read-only",
     ]  # fmt: skip
 

@@ -203,6 +203,36 @@ ws.connect()
     assert script.lines == ["realtime 70", "None 0"]
 
 
+async def test_the_error_of_one_connect_is_not_that_of_the_next(stage: Stage) -> None:
+    script = await stage.play("""
+ws = Websocket("ws://h")
+for _ in range(2):
+    try:
+        await ws.connect()
+    except ConnectionError as error:
+        print(error)
+""")
+    script.send(m.SocketFailed(1, "lost"), m.SocketClosed(1, 1006, ""))
+    await script.until(lambda: len(script.all(m.OpenSocket)) == 2)
+    script.send(m.SocketClosed(2, 1000, "bye"))
+    await script.idle()
+    assert script.lines == ["lost", "closed: 1000 bye"]
+
+
+async def test_an_open_that_crosses_a_close_is_not_told(stage: Stage) -> None:
+    script = await stage.play("""
+ws = Websocket("ws://h")
+ws.on("open", lambda: print("open"))
+ws.on("close", lambda code: print("close", code))
+ws.connect()
+ws.close()
+call.dtmf(lambda: print(ws.state))
+""")
+    script.send(m.SocketOpened(1, ""), m.DigitPressed("1"), m.SocketClosed(1, 1000, ""))
+    await script.idle()
+    assert script.lines == ["closing", "close 1000"]
+
+
 async def test_headers_go_with_every_connect(stage: Stage) -> None:
     script = await connected(
         stage, 'ws.header([{"name": "A", "value": "b"}]); ws.on("close", lambda: ws.connect()); ws.connect()'
