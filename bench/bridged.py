@@ -64,6 +64,7 @@ def measure(calls: int, seconds: float) -> Bridged:
             wanted = LEAST_SHARE * seconds * FRAMES_PER_SECOND
             sounding_wanted = wanted * PHRASE / (PHRASE + PAUSE)
             _dial(load, PROBE, PROBES)
+            load.tell("ping")  # not before: what it costs is not a call's
             time.sleep(SETTLE)
             load.tell("reset")
             peer.tell("reset")

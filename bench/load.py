@@ -2,6 +2,7 @@
 
 {"order": "dial", "user": "700", "count": 50, "rate": 25}    answered when all are up or have failed
 {"order": "storm", "user": "702", "seconds": 5, "at_once": 20}    short calls, always `at_once` of them
+{"order": "ping"}    from here on the core is asked something small, now and then
 {"order": "reset"}, {"order": "report"}, {"order": "hangup"}
 
 python -m bench.load PORT
@@ -9,6 +10,7 @@ python -m bench.load PORT
 
 from __future__ import annotations
 
+import math
 import random
 import select
 import socket
@@ -48,7 +50,7 @@ class Load:
         self._heard = Heard()
         self._from = NameAddr("", Uri.parse("sip:bench@127.0.0.1"))
         self._pings: dict[int, float] = {}
-        self._ping_at = 0.0
+        self._ping_at = math.inf
         self._user = ""
         self._to_dial = 0
         self._dial_at, self._dial_interval = 0.0, 0.0
@@ -102,6 +104,8 @@ class Load:
             case "storm":
                 self._user, self._at_once = order["user"], order["at_once"]
                 self._storm_until, self._done = now + order["seconds"], 0
+            case "ping":
+                self._ping_at = now
             case "reset":
                 self._heard.clear()
                 for caller in self._calls.values():
@@ -140,7 +144,7 @@ class Load:
             self._call(now)
 
     def _ping(self, now: float) -> None:
-        """Ask the core something small, now and then, for as long as there are calls."""
+        """Ask the core something small, for as long as there are calls."""
         if self._calls and now >= self._ping_at:
             self._ping_at = now + PING_INTERVAL
             number = self._agent.request("OPTIONS", self._target("ping"), self._flow, now, from_=self._from)

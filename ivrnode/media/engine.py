@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from ivrnode.audio.format import AudioFormat
@@ -25,6 +26,7 @@ from ivrnode.media.wheel import Lateness, Wheel
 from ivrnode.media.wire import FRAME_MS
 
 _MAX_INTERVAL_MS = 1000
+_format = lru_cache(maxsize=64)(AudioFormat)  # every piece of sound names its own
 _REPORT_INTERVAL = 5.0
 
 
@@ -125,7 +127,7 @@ class Engine:
 
     def _play(self, leg: Leg | Guest, command: messages.Play, now: float) -> None:
         try:
-            source = AudioFormat(command.codec, command.rate)
+            source = _format(command.codec, command.rate)
         except ValueError as error:
             leg.playout.fail(command.item, str(error))
             return
@@ -161,7 +163,7 @@ class Engine:
         if command.codec:
             interval = min(max(command.interval_ms // FRAME_MS * FRAME_MS, FRAME_MS), _MAX_INTERVAL_MS)
             with suppress(ValueError):  # a format that nobody knows streams nothing
-                target = AudioFormat(command.codec, command.rate)
+                target = _format(command.codec, command.rate)
                 leg.ears.stream(target, interval, command.pre_roll_ms, command.hang_over_ms, command.stream)
 
     def _bridge(self, leg: Leg | Guest, command: messages.Bridge, now: float) -> None:

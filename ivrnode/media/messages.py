@@ -9,7 +9,7 @@ Codec names are the script API's: `g711_ulaw`, `g711_alaw` (8000 Hz), `pcm16` (s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ivrnode.record import record
 
 Address = tuple[str, int]
 
@@ -17,7 +17,7 @@ Address = tuple[str, int]
 # Commands: the core asks.
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Open:
     """Bind an RTP and RTCP port pair on `host` for a new leg. Answered by `Opened` or `OpenFailed`."""
 
@@ -25,7 +25,7 @@ class Open:
     host: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Connect:
     """What offer and answer agreed on; may come again after a re-INVITE. Playout may begin after it.
 
@@ -43,14 +43,14 @@ class Connect:
     remote_rtcp: Address | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Start:
     """Playout may begin now. Comes with the ACK; the engine then waits for the first RTP packet, 300 ms at most."""
 
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Play:
     """Append audio to an item; the first Play of an unknown item takes its place at the queue's end.
 
@@ -70,7 +70,7 @@ class Play:
     is_background: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fail:
     """The item cannot be completed (speech failed): what is queued plays out, then it is done with `error`."""
 
@@ -79,7 +79,7 @@ class Fail:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mute:
     """Drop all queued sound, and what plays behind it, from the next frame on. Answered by `Answer`: milliseconds
     dropped."""
@@ -88,7 +88,7 @@ class Mute:
     request: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StopItem:
     """Drop one item. Answered by `Answer`: milliseconds dropped (0 if it is done or unknown)."""
 
@@ -97,7 +97,7 @@ class StopItem:
     request: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ask:
     """Answered by `Answer`. `what`: `tag` = ms sent of all items with tag `key`; `item` = ms sent of item `key`;
     `item_queued` = ms of item `key` not yet sent; `queued` = ms not yet sent of all but the background."""
@@ -108,7 +108,7 @@ class Ask:
     request: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stream:
     """Hand over what the far end says as `Audio` every `interval_ms` (20 to 1000). codec "" stops: the last partial
     chunk is delivered at once.
@@ -127,7 +127,7 @@ class Stream:
     stream: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Watch:
     """Emit `Speech` when the far end starts and stops to speak."""
 
@@ -135,7 +135,7 @@ class Watch:
     is_on: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Record:
     """Emit `Recorded` about every 100 ms: both directions by one clock, pcm16 at 8000 Hz. Off: once more, the last."""
 
@@ -143,7 +143,7 @@ class Record:
     is_on: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SendDigits:
     """Send keys as telephone-event (RFC 4733), 100 ms each with 100 ms between; they replace audio while they last."""
 
@@ -151,7 +151,7 @@ class SendDigits:
     digits: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ring:
     """The far end hears the ringing tone instead of the playout, which stands still; the stream gets silence, a
     recording what is heard and said. `Bridge` or `Unbridge` ends it."""
@@ -159,7 +159,7 @@ class Ring:
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bridge:
     """The far ends of two legs hear each other. Playouts stand still; streams get silence, recordings what the two say;
     keys still come as `Digit`. Ended by `Unbridge` or `Close` of either. Nothing, when `other` is not open."""
@@ -168,14 +168,14 @@ class Bridge:
     other: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unbridge:
     """The far end hears the playout again, and so does that of the leg it was bridged with."""
 
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Join:
     """Open `leg` without ports, a guest at the far end of `host`: what is played on `leg` is heard there, streams and
     recordings of `leg` hear it. The playout of `host` stands still, its streams get silence, its recordings both. Keys
@@ -186,7 +186,7 @@ class Join:
     host: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Clear:
     """The leg gets another user: stream, recording and what is queued end as with `Close`, then `Cleared`; items and
     tags are counted anew. A bridge stays, and the recording, too, when it is to be kept."""
@@ -195,7 +195,7 @@ class Clear:
     keeps_recording: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Close:
     """End the leg: the stream's last partial chunk, `ItemDone` (stopped) for what is queued, RTCP BYE, `Closed`."""
 
@@ -227,19 +227,19 @@ Command = (
 # Events: the engine tells.
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opened:
     leg: int
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpenFailed:
     leg: int
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Audio:
     """One chunk of the stream `stream`, in its codec, exactly interval-sized but for the last."""
 
@@ -248,7 +248,7 @@ class Audio:
     stream: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recorded:
     """`is_last`: the recording was stopped; what is left of it, maybe nothing."""
 
@@ -258,7 +258,7 @@ class Recorded:
     is_last: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Speech:
     """The far end speaks, or has been quiet for `quiet_ms`."""
 
@@ -267,7 +267,7 @@ class Speech:
     quiet_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Withheld:
     """A stream with a gate has stopped: so much of what was heard was not handed over, in ms and in bytes of the
     stream's codec."""
@@ -277,13 +277,13 @@ class Withheld:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Digit:
     leg: int
     digit: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ItemDone:
     """`played_ms`: source audio really sent, rounded down. `is_stopped`: ended early. `error`: "" or why."""
 
@@ -294,28 +294,28 @@ class ItemDone:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Drained:
     """The queue ran empty by playing, not by mute."""
 
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FirstPacket:
     """The first valid RTP packet of the leg came in."""
 
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FirstAudio:
     """Diagnostics of a turn: the first frame with sound went out after the queue had been empty."""
 
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NoRtp:
     """Nothing has come in for `seconds` (10, then every further 10) while the direction lets the far end send."""
 
@@ -323,14 +323,14 @@ class NoRtp:
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     leg: int
     request: int
     value: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Statistics:
     """Totals of a leg, sent with `Closed` just before it. Jitter in ms (RFC 3550 s6.4.1), loss in packets.
 
@@ -348,12 +348,12 @@ class Statistics:
     packets_garbage: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cleared:
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Closed:
     leg: int
 
@@ -381,7 +381,7 @@ Event = (
 # Not of a leg, and so no Event: how well the engine keeps time.
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoadReport:
     """Every 5 s while a leg is open, and when the last one closes: about the time since the one before.
 

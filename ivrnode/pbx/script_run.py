@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 GRACE = 5.0
 SOCKET_GRACE = 1.0
+SAME_MOMENT = 0.002
+"""A script says with every answer how long it can wait: so exactly it is one and the same timer."""
 
 Service = Callable[["Call", script.Request, float], None]
 """What answers the script's requests of one name: by `Call.reply`, now or later; news of it go by `Call.tell`."""
@@ -36,6 +38,7 @@ class ScriptRun:
         self.is_alive = self._is_muted = False
         self._requests: set[int] = set()
         self._boot: script.Boot | None = None
+        self._wakes_at: float | None = None
 
     @property
     def has_requests(self) -> bool:
@@ -106,10 +109,17 @@ class ScriptRun:
     def waits(self, action: script.Wait, now: float) -> None:
         """It has nothing to do: wake it in time."""
         at = None if action.seconds is None else now + action.seconds
-        self._at("wake", at, lambda _: self.tell(script.Wake()))
+        if at is None or self._wakes_at is None or abs(at - self._wakes_at) > SAME_MOMENT:
+            self._wakes_at = at
+            self._at("wake", at, self._wake)
+
+    def _wake(self, now: float) -> None:
+        self._wakes_at = None
+        self.tell(script.Wake())
 
     def sleep(self) -> None:
         """It is not woken any more, unless it waits anew."""
+        self._wakes_at = None
         self._at("wake", None)
 
     def asks(self, action: script.Request, now: float) -> None:

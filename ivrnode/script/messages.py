@@ -8,11 +8,13 @@ playback (`item`), a socket (`socket`) and a question that wants an answer (`req
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from ivrnode.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Facts:
     """What a script may know of its call from the start."""
 
@@ -37,7 +39,7 @@ class Facts:
 # Events: what happened, told to the script.
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Boot:
     """The first message: run this. `source` is the template's text, `filename` the name its tracebacks show.
 
@@ -55,14 +57,14 @@ class Boot:
     is_known: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Clock:
     """The simulated clock of Boot has moved on to `seconds`. Told before what happens then."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AudioHeard:
     """A chunk of the stream `stream`."""
 
@@ -70,12 +72,12 @@ class AudioHeard:
     stream: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DigitPressed:
     digit: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlaybackDone:
     item: int
     played_ms: int
@@ -83,18 +85,18 @@ class PlaybackDone:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class QueueDrained:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SocketOpened:
     socket: int
     subprotocol: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SocketMessage:
     """A whole message: str = text frame, bytes = binary frame."""
 
@@ -102,7 +104,7 @@ class SocketMessage:
     data: str | bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SocketSent:
     """`buffered`: bytes not yet handed to the network. Told when it changes by much, for `Websocket.buffered`."""
 
@@ -110,7 +112,7 @@ class SocketSent:
     buffered: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SocketFailed:
     """Told before SocketClosed."""
 
@@ -118,7 +120,7 @@ class SocketFailed:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SocketClosed:
     """Exactly once per OpenSocket, always last."""
 
@@ -127,7 +129,7 @@ class SocketClosed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Result:
     """The answer to a question: JSON types only. `error` non-empty: raise it instead."""
 
@@ -136,7 +138,7 @@ class Result:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reply:
     """The answer to a Request, in its turn among the events. `value`: JSON types; `error` non-empty: raise it."""
 
@@ -146,7 +148,7 @@ class Reply:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Told:
     """News of something that a Request began: `subject` is its number, `what` says which news."""
 
@@ -156,12 +158,12 @@ class Told:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wake:
     """The seconds of the last Wait are over."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HungUp:
     """The call is over: run `hangup` handlers, cancel tasks; no sound from here on. `grace` seconds until the kill."""
 
@@ -192,12 +194,12 @@ Event = (
 # Actions: what the script wants.
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ready:
     """Locked down and checked; the worker waits for Boot."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Say:
     item: int
     text: str
@@ -207,7 +209,7 @@ class Say:
     is_background: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Play:
     item: int
     codec: str
@@ -217,7 +219,7 @@ class Play:
     is_background: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ask:
     """A question: `what` is `mute`, `stop` (key = item), `tag` (key = tag), `item`, `item_queued` (key = item) or
     `queued`. Answered by Result with an int of milliseconds."""
@@ -227,7 +229,7 @@ class Ask:
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stream:
     """codec "" stops. `hang_over_ms` above 0: only speech is wanted, with so much after it and `pre_roll_ms` before.
     `stream`: the number that its chunks carry."""
@@ -240,22 +242,22 @@ class Stream:
     stream: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListenDigits:
     is_on: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetLang:
     lang: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hangup:
     is_drained: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Log:
     """A SCRIPT line. `level` 0 (most important) to 9 (debug)."""
 
@@ -263,7 +265,7 @@ class Log:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpenSocket:
     """`headers`: (name, value, is_secret). Placeholders of secrets are still in url and values. `timeout` seconds."""
 
@@ -274,20 +276,20 @@ class OpenSocket:
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SendSocket:
     socket: int
     data: str | bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CloseSocket:
     socket: int
     code: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """A service is wanted that is asked for seldom: `what` names it, `arguments` are JSON types. Answered by one Reply;
     `request` 0 wants none."""
@@ -298,7 +300,7 @@ class Request:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wait:
     """The script's loop is idle. `seconds` until its next timer, None = no timer. `tasks`: coroutines not finished."""
 
@@ -306,7 +308,7 @@ class Wait:
     tasks: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failed:
     """An exception that no one caught. `is_fatal`: at top level or in compiling, so the fallback must speak."""
 
@@ -315,7 +317,7 @@ class Failed:
     is_fatal: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finished:
     """After HungUp: nothing is pending any more, the worker may be ended before the grace is over."""
 

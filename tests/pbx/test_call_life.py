@@ -143,6 +143,22 @@ def test_a_timer_of_the_script_wakes_it_once_and_in_time(world: World, desk: Des
     assert desk.told.count(script.Wake()) == 1
 
 
+def test_a_timer_that_is_told_again_and_again_stays_one(world: World, desk: Desk) -> None:
+    """A script says with every answer how long it can wait."""
+    world.call()
+    world.act(script.Wait(1.0, 0))
+    world.wait(0.5)
+    world.act(script.Wait(0.4995, 0))
+    world.wait(0.6)
+    assert desk.told.count(script.Wake()) == 1
+    world.act(script.Wait(0.0, 0))  # the same moment, but that one is over
+    world.wait(0.1)
+    assert desk.told.count(script.Wake()) == 2
+    world.act(script.Wait(1.0, 0), script.Wait(0.5, 0))
+    world.wait(0.6)
+    assert desk.told.count(script.Wake()) == 3
+
+
 def test_hold_and_resume_change_the_direction_only(world: World, desk: Desk) -> None:
     session = world.call()
     for version, (theirs, ours) in enumerate(

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from ivrnode.media import messages
-from ivrnode.media.messages import Audio, Command, Event, LoadReport, Play, Recorded
+from ivrnode.media.messages import Audio, Command, Event, ItemDone, LoadReport, Play, Recorded
 
 Message = Command | Event | LoadReport
 
@@ -24,16 +24,17 @@ _LENGTH = struct.Struct("!I")
 _AUDIO = struct.Struct("!IBqI")
 _RECORDED = struct.Struct("!IBqI?")
 _PLAY = struct.Struct("!IBqqI??BH")
-_AUDIO_KIND, _RECORDED_KIND, _PLAY_KIND = 0, 1, 2
+_DONE = struct.Struct("!IBqqq?")
+_AUDIO_KIND, _RECORDED_KIND, _PLAY_KIND, _DONE_KIND = range(4)
 _RARE: tuple[type[Any], ...] = (
     messages.Open, messages.Connect, messages.Start, messages.Fail, messages.Mute, messages.StopItem, messages.Ask,
     messages.Stream, messages.Watch, messages.Record, messages.SendDigits, messages.Ring, messages.Bridge,
     messages.Unbridge, messages.Join, messages.Clear, messages.Cleared, messages.Close, messages.Opened,
-    messages.OpenFailed, messages.Speech, messages.Withheld, messages.Digit, messages.ItemDone, messages.Drained,
+    messages.OpenFailed, messages.Speech, messages.Withheld, messages.Digit, messages.Drained,
     messages.FirstPacket, messages.FirstAudio, messages.NoRtp, messages.Answer, messages.Statistics, messages.Closed,
     messages.LoadReport,
 )  # fmt: skip
-_KINDS = {kind: number for number, kind in enumerate(_RARE, 3)}
+_KINDS = {kind: number for number, kind in enumerate(_RARE, 4)}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _RARE}
 
 
@@ -45,6 +46,11 @@ def encode(message: Message) -> bytes:
             return _AUDIO.pack(size, _AUDIO_KIND, message.leg, message.stream) + message.audio
         if isinstance(message, Play):
             return b"".join(map(_encode_play, _pieces(message)))
+        if isinstance(message, ItemDone):
+            error = message.error.encode()
+            size = _DONE.size - 4 + len(error)
+            head = _DONE.pack(size, _DONE_KIND, message.leg, message.item, message.played_ms, message.is_stopped)
+            return head + error
         if isinstance(message, Recorded):
             size = _RECORDED.size - 4 + len(message.heard) + len(message.said)
             head = _RECORDED.pack(size, _RECORDED_KIND, message.leg, len(message.heard), message.is_last)
@@ -87,20 +93,20 @@ class Decoder:
     """Frames in, messages out."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._rest = b""
 
     def feed(self, data: bytes) -> list[Message]:
-        buffer = self._buffer
-        buffer += data
+        if self._rest:
+            data = self._rest + data
         decoded: list[Message] = []
-        start, end = 0, len(buffer)
+        start, end = 0, len(data)
         while end - start >= 4:
-            stop = start + 4 + int.from_bytes(buffer[start : start + 4])
+            stop = start + 4 + int.from_bytes(data[start : start + 4])
             if stop > end:
                 break
-            decoded.append(_decode(bytes(buffer[start:stop])))
+            decoded.append(_decode(data[start:stop]))
             start = stop
-        del buffer[:start]
+        self._rest = data[start:]
         return decoded
 
 
@@ -136,4 +142,9 @@ def _play(frame: bytes) -> Message:
     return Play(leg, item, codec, rate, frame[audio_at:], is_last, tag, is_background)
 
 
-_BINARY: tuple[Callable[[bytes], Message], ...] = (_audio, _recorded, _play)
+def _done(frame: bytes) -> Message:
+    _, _, leg, item, played_ms, is_stopped = _DONE.unpack_from(frame)
+    return ItemDone(leg, item, played_ms, is_stopped, frame[_DONE.size :].decode())
+
+
+_BINARY: tuple[Callable[[bytes], Message], ...] = (_audio, _recorded, _play, _done)

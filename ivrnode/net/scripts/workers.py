@@ -53,7 +53,7 @@ class _Worker:
         self.host = ScriptHost(limits)
         self.call = ""
         self.pid, self.pidfd = 0, -1
-        self.unsent = memoryview(b"")
+        self.unsent: bytes | memoryview = b""
         self.is_blocked = False  # it has not read yet what was written
         self.is_to_flush = False  # something was queued in this turn of the loop
         self.is_held = False  # what can wait does
@@ -162,8 +162,7 @@ class ScriptWorkers:
         self._schedule_flush(worker)
 
     def _schedule_flush(self, worker: _Worker) -> None:
-        host = worker.host
-        if host.has_to_send and host.is_ready and not worker.is_to_flush:
+        if not worker.is_to_flush and worker.host.has_to_send and worker.host.is_ready:
             worker.is_to_flush = True
             self._to_flush.append(worker)
             if len(self._to_flush) == 1:
@@ -294,9 +293,10 @@ class ScriptWorkers:
         self._hold(worker.call, worker.is_held)
 
     def _write_queue(self, worker: _Worker) -> None:
-        while data := worker.unsent or memoryview(worker.host.to_send()):
+        while worker.unsent or worker.host.has_to_send:
+            data = worker.unsent or worker.host.to_send()
             try:
-                size = worker.sock.send(data[: ops.PACKET])
+                size = worker.sock.send(data if len(data) <= ops.PACKET else memoryview(data)[: ops.PACKET])
             except BlockingIOError:
                 worker.unsent = data
                 if not worker.is_blocked:
@@ -305,7 +305,7 @@ class ScriptWorkers:
                 return
             except OSError:
                 return  # it is dying, its report is on the way
-            worker.unsent = data[size:]
+            worker.unsent = memoryview(data)[size:] if size < len(data) else b""
         if worker.is_blocked:
             worker.is_blocked = False
             self._loop.remove_writer(worker.sock)
