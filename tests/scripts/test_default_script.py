@@ -725,14 +725,56 @@ async def test_rule_11_a_failed_transfer_gives_the_caller_back(pool: Workers) ->
         assert line.is_streaming and len(line.streams) == 3
 
 
-async def test_rule_11_a_failed_transfer_without_a_service_ends_the_call(pool: Workers) -> None:
-    rules = [TRANSFER | {"hang_up": 1000}]
-    async with call(pool, settings=WITH_TARGETS | {"fallback": ""}, rules=rules) as line:
+@pytest.mark.parametrize("code", [1000, 1001, 1013])
+async def test_rule_11_a_service_that_leaves_during_a_failed_transfer_is_asked_again(pool: Workers, code: int) -> None:
+    rules = [TRANSFER | {"once": True, "hang_up": code}, {"say": "Nobody is there."}]
+    shared = Script.parse({"rule": rules})
+    settings = WITH_TARGETS | {"fallback": ""}
+    async with call(pool, settings=settings, brain=lambda: shared, SHORTEST_SESSION_SECONDS=0) as line:
         line.transfer_works, line.transfer_seconds = False, 0.3
         await ready(line)
         await line.speak()
+        await line.until(lambda: line.socket_closed)
+        await renewed(line)
+        await line.until(lambda: len(line.got("response.done")) == 2, "an answer of the new session")
+        failure = ("system", "The transfer to sales did not work: nobody answers.")
+        assert carried(line)[-1] == failure and len(line.sent("response.create")) == 1
+        assert len(line.opened) == 2 and len(line.said) == 1 and not line.got("error") and not line.hangups
+        await line.speak()
+        await line.until(lambda: len(line.got("response.done")) == 3, "the next turn")
+
+
+async def test_rule_11_a_failed_transfer_without_a_service_ends_the_call(pool: Workers) -> None:
+    rules = [TRANSFER | {"hang_up": 1000}]
+    settings = WITH_TARGETS | {"fallback": ""}
+    async with call(pool, settings=settings, rules=rules, SHORTEST_SESSION_SECONDS=0) as line:
+        line.transfer_works, line.transfer_seconds = False, 0.3
+        await ready(line)
+        await line.speak()
+        await line.until(lambda: line.socket_closed)
+        line.refuses_sockets = True
         await line.ended()
-        assert line.said[-2:] == [SORRY, GOODBYE]
+        assert line.said[-2:] == [SORRY, GOODBYE] and len(line.opened) == 2
+
+
+async def test_rule_11_a_target_that_is_no_number_is_told(pool: Workers) -> None:
+    rules = [{"output": "failed", "say": "My fault."}, TRANSFER]
+    async with call(pool, settings={"targets": {"sales": ""}}, rules=rules) as line:
+        await ready(line)
+        await line.speak()
+        await answered(line, 2)
+        assert line.is_streaming and len(line.streams) == 1 and not line.hangups
+
+
+async def test_rule_15_no_answer_to_what_a_tool_says_is_no_silence(pool: Workers) -> None:
+    rules = [TRANSFER | {"arguments": {"target": "moon"}}]  # none for what the tool says
+    async with call(pool, settings=WITH_TARGETS, rules=rules) as line:
+        await ready(line)
+        await line.speak()
+        await line.until(lambda: line.sent("response.create"))
+        line.passes(ANSWER_SECONDS)
+        await line.until(lambda: len(line.said) == 2)
+        assert line.said[1] == "Sorry, that did not work. Please say it again." and not line.hangups
 
 
 async def test_rule_13_an_unknown_target_is_told(pool: Workers) -> None:

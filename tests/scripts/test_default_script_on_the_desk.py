@@ -38,6 +38,19 @@ def test_rule_11_a_transfer_that_fails_gives_the_caller_back(ivr: Ivr, answers: 
     assert caller.hears("What else?")
 
 
+def test_rule_11_the_service_may_leave_while_it_rings(ivr: Ivr) -> None:
+    """The new session, a service without a memory, does the same again."""
+    ivr.service([TRANSFER], faults=["expire=20"])
+    ivr.phone("120", answers=180)
+    caller = ivr.call(DEFAULT_SCRIPT, settings=TARGETS)
+    caller.waits(5)
+    caller.says("I want to buy something.")
+    assert caller.hears("One moment.")
+    assert caller.hears("One moment.", within=45)
+    assert any("a new one takes its place" in line for line in caller.log)
+    assert not any("I am sorry" in moment.what for moment in caller.moments) and not caller.hung_up
+
+
 def test_rule_11_who_may_not_be_called_is_told(ivr: Ivr) -> None:
     ivr.service([{"output": "did not work", "say": "I may not do that."}, TRANSFER])
     caller = ivr.call(DEFAULT_SCRIPT, settings=TARGETS | {"targets": {"sales": "+15551234567"}})
