@@ -101,6 +101,15 @@ def test_a_file_holds_json_lines(tmp_path: Path) -> None:
     assert fields == {"category": "SCRIPT", "level": 5, "tenant": "a.example", "call": "3f9c", "text": "a\nä\u2028"}
 
 
+def test_not_everybody_may_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "all.jsonl"
+    sink = FileSink(path, 20, 1, lambda: AT)
+    for _ in range(3):
+        sink(Entry("SIP", 5, "a"))
+    sink.close()
+    assert {file.stat().st_mode & 0o137 for file in tmp_path.iterdir()} == {0}
+
+
 def texts(path: Path) -> list[str]:
     return [json.loads(line)["text"] for line in path.read_text().splitlines()]
 

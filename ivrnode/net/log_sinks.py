@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections import deque
@@ -72,14 +73,14 @@ class FileSink:
         """Opens the file at once: raises OSError, so that a wrong path shows at start."""
         self._path, self._most, self._keep, self._clock = path, most_bytes, keep, clock
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a", encoding="ascii")
+        self._file = _append_to(path)
         self._has_failed = False
 
     def __call__(self, entry: Entry) -> None:
         line = json.dumps(entry_fields(entry, self._clock())) + "\n"
         try:
             if self._file.closed:  # the last rotation failed half-way
-                self._file = self._path.open("a", encoding="ascii")
+                self._file = _append_to(self._path)
             if self._file.tell() and self._file.tell() + len(line) > self._most:
                 self._rotate()
             self._file.write(line)
@@ -104,10 +105,15 @@ class FileSink:
             else:
                 self._path.unlink(missing_ok=True)
         finally:
-            self._file = self._path.open("a", encoding="ascii")
+            self._file = _append_to(self._path)
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
+
+
+def _append_to(path: Path) -> TextIO:
+    """Who calls whom is nothing for every user of the machine: a group may be let in to read."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640), "a", encoding="ascii")
 
 
 class Follower:

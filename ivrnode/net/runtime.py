@@ -310,7 +310,8 @@ class World:
 
     async def _load(self, call: str, item: int, source: Prompt | HttpRequest) -> None:
         try:
-            pcm, rate = await self._sounds.read(source)
+            wanted_by = self.core.calls.get(call)
+            pcm, rate = await self._sounds.read(source, wanted_by.tenant if wanted_by is not None else "")
         except SoundError as error:
             self.core.speech_failed(call, item, str(error))
             return

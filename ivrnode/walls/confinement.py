@@ -1,7 +1,8 @@
 """The lock-down of a process of ours that works on what strangers made: the decoder of sound, the speech process.
 
 1  descriptors: 0 and 3 at most                     5  no_new_privs
-2  resource limits, all but NOFILE                  6  Landlock: reading in the folders named, no more
+2  first to die when memory is short; limits, all   6  Landlock: reading in the folders named, no more
+   but NOFILE
 3  as root: another user, if the files named are    7  NOFILE: after Landlock, which needs descriptors
    open to it; no groups                            8  seccomp, and a check that it is on
 4  not dumpable: nobody looks into it
@@ -46,6 +47,7 @@ def confine(uid: int, rules: seccomp.Rules, cpu_seconds: int, readable: Iterable
     `uid`: the user to be where we are root. `readable`: folders whose files may still be opened.
     """
     readable = list(readable)
+    steps.die_first()
     for name, value in {**dict.fromkeys(_NOTHING, 0), "CPU": cpu_seconds, "AS": _size() + _MEMORY}.items():
         steps.limit(name, value)
     if os.geteuid() == 0 and _is_open_to(uid, readable):

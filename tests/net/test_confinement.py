@@ -258,6 +258,7 @@ async def test_what_the_speech_process_is_to_the_system() -> None:
     folder = Path(f"/proc/{speech.worker_pid}")
     status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
     assert [status[name].strip() for name in ("Seccomp", "NoNewPrivs", "Threads")] == ["2", "1", "1"]
+    assert (folder / "oom_score_adj").read_text() == "1000\n"
     if os.getuid() == 0:
         assert set(status["Uid"].split() + status["Gid"].split()) == {str(SPEECH)}
         assert status["Groups"].strip() == ""

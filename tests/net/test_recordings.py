@@ -74,7 +74,8 @@ async def test_nobody_else_may_read_them(recordings: Recordings) -> None:
     path = await recordings.whole(ID)
     assert path is not None
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(path.with_suffix(".json").stat().st_mode) == 0o600
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in path.parents[:2]] == [0o700, 0o700]
 
 
 async def test_one_that_still_runs_can_be_read_and_has_no_reason_yet(recordings: Recordings, tmp_path: Path) -> None:

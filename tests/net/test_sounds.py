@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ivrnode.errors import ScriptError
-from ivrnode.net.sound.files import SoundError, Sounds
+from ivrnode.net.sound import files
+from ivrnode.net.sound.files import FETCHED_AT_ONCE, SoundError, Sounds
 from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
 from ivrnode.pbx.prompt import Prompt
 from sound import decibels, tone, tone_level
@@ -159,3 +160,46 @@ async def test_who_gives_up_waiting_takes_it_from_nobody(tmp_path: Path, sounds:
     await asyncio.sleep(0)
     impatient.cancel()
     assert len((await patient)[0]) == 1600
+
+
+async def test_files_of_one_tenant_wait_and_those_of_another_do_not(tmp_path: Path) -> None:
+    """His servers are slow, and each file may be large."""
+    slow, fetched = asyncio.Event(), list[str]()
+
+    async def fetch(request: HttpRequest) -> HttpResponse:
+        fetched.append(request.url)
+        if "slow" in request.url:
+            await slow.wait()
+        return HttpResponse(200, body=sound_file("wav", tone(1000, 8000, 100), 8000))
+
+    sounds = Sounds(tmp_path, fetch)
+    waiting = [
+        asyncio.create_task(sounds.read(HttpRequest("GET", f"https://slow/{number}"), "greedy")) for number in range(9)
+    ]
+    assert len((await sounds.read(HttpRequest("GET", "https://h/a"), "modest"))[0]) == 1600
+    assert len(fetched) == FETCHED_AT_ONCE + 1
+    slow.set()
+    await asyncio.gather(*waiting)
+    assert len(fetched) == 10
+    await sounds.close()
+
+
+async def test_a_prompt_waits_for_no_file_of_a_stranger(
+    tmp_path: Path, web: Web, sounds: Sounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Web servers have files that take their decoders long; a prompt is the tenant's own."""
+    put(tmp_path, "prompts/hello.wav", tone(1000, 8000, 100))
+    for number in range(3):
+        web.answers[f"https://h/{number}"] = HttpResponse(200, body=b"long")
+    real, held = files._worker, asyncio.Event()
+    monkeypatch.setattr(files, "_worker", lambda source: stuck() if source == asyncio.subprocess.PIPE else real(source))
+
+    async def stuck() -> asyncio.subprocess.Process:
+        held.set()
+        return await asyncio.Future()
+
+    waiting = [asyncio.create_task(sounds.read(HttpRequest("GET", f"https://h/{number}"))) for number in range(3)]
+    await held.wait()
+    assert len((await sounds.read(prompt("hello")))[0]) == 1600
+    for task in waiting:
+        task.cancel()

@@ -35,7 +35,10 @@ LONGEST_ANSWER = RATE.size + 2 * BEST_RATE * LONGEST_SECONDS
 LONGEST_REASON = 200
 _PART = 64 * 1024
 AT_ONCE = 2
-"""Decoders: more would only take the processor from each other, and from the packets."""
+"""Decoders of each kind, for prompts and for what web servers have: more would only take the processor from each other,
+and from the packets."""
+FETCHED_AT_ONCE = 4
+"""Of one tenant, until they are decoded: each may be large, and its server slow. The others of his wait."""
 
 Fetch = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
@@ -58,14 +61,15 @@ class Sounds:
         self._cache: OrderedDict[Any, _Sound] = OrderedDict()
         self._cache_bytes, self._cached = cache_bytes, 0
         self._reading: dict[Any, asyncio.Task[_Sound]] = {}
-        self._decoders = asyncio.Semaphore(AT_ONCE)
+        self._prompt_decoders, self._web_decoders = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
+        self._turns: dict[str, asyncio.Semaphore] = {}  # by tenant
         self.files_read = 0
 
-    async def read(self, source: Prompt | HttpRequest) -> tuple[bytes, int]:
-        """pcm16 mono and its rate, 8000 to 16000. Raises SoundError."""
+    async def read(self, source: Prompt | HttpRequest, tenant: str = "") -> tuple[bytes, int]:
+        """pcm16 mono and its rate, 8000 to 16000. `tenant`: who wants it. Raises SoundError."""
         if isinstance(source, Prompt):
             return await self._read_prompt(source)
-        sound = await self._get(source.url, lambda: self._download(source))
+        sound = await self._get(source.url, lambda: self._download(source, tenant))
         return sound.pcm, sound.rate
 
     async def close(self) -> None:
@@ -78,7 +82,7 @@ class Sounds:
         file, facts = _open(self._tenants, prompt)
         try:
             key = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
-            sound = await self._get(key, lambda: self._decode(os.dup(file), b"", float("inf")))
+            sound = await self._get(key, lambda: self._decode(self._prompt_decoders, os.dup(file), b"", float("inf")))
         finally:
             os.close(file)
         return sound.pcm, sound.rate
@@ -105,16 +109,18 @@ class Sounds:
         while self._cached > self._cache_bytes:
             self._cached -= len(self._cache.popitem(last=False)[1].pcm)
 
-    async def _download(self, request: HttpRequest) -> _Sound:
-        answer = await self._fetch(request)
-        if answer.code != 200:
-            raise SoundError(f"the server answered {answer.code}" if answer.code else answer.error)
-        return await self._decode(asyncio.subprocess.PIPE, answer.body, time.monotonic() + FRESH_SECONDS)
+    async def _download(self, request: HttpRequest, tenant: str) -> _Sound:
+        async with self._turns.setdefault(tenant, asyncio.Semaphore(FETCHED_AT_ONCE)):
+            answer = await self._fetch(request)
+            if answer.code != 200:
+                raise SoundError(f"the server answered {answer.code}" if answer.code else answer.error)
+            fresh_until = time.monotonic() + FRESH_SECONDS
+            return await self._decode(self._web_decoders, asyncio.subprocess.PIPE, answer.body, fresh_until)
 
-    async def _decode(self, source: int, data: bytes, fresh_until: float) -> _Sound:
+    async def _decode(self, decoders: asyncio.Semaphore, source: int, data: bytes, fresh_until: float) -> _Sound:
         """`source`: a descriptor, closed here; PIPE: `data` is the file."""
         try:
-            async with self._decoders, asyncio.timeout(DECODE_SECONDS):
+            async with decoders, asyncio.timeout(DECODE_SECONDS):
                 self.files_read += 1
                 process = await _worker(source)
                 try:

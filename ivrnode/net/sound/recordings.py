@@ -62,9 +62,9 @@ class _File:
 
     def _open(self) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            self._file = os.fdopen(descriptor, "wb")
+            for folder in (self._path.parent.parent, self._path.parent):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._file = _private(self._path, os.O_EXCL)
             self._wav = WavWriter(self._file, RATE, self._channels)
         except OSError as error:
             self._fail(error)
@@ -87,7 +87,8 @@ class _File:
                 self._wav.close()
                 self._file.close()
                 part = self._path.with_suffix(".part")
-                part.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+                with _private(part, os.O_TRUNC) as file:
+                    file.write(json.dumps(facts, indent=2).encode() + b"\n")
                 part.replace(self._path.with_suffix(".json"))
         except OSError as error:
             self._fail(error)
@@ -105,6 +106,11 @@ class _File:
         text = f"cannot be written: {error.strerror}"
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._failed, text)
+
+
+def _private(path: Path, flag: int) -> BinaryIO:
+    """A new file: who called whom, and what was said, is for our user alone."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flag, 0o600), "wb")
 
 
 Failed = Callable[[str], None]

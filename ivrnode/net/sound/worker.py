@@ -17,7 +17,7 @@ from ivrnode.errors import ProtocolError
 
 RATE = struct.Struct("<I")
 LONGEST_FILE = 10 * 1024 * 1024
-CPU_SECONDS = 10
+CPU_SECONDS = 5
 _NICENESS = 5  # below the media process: a packet goes before a prompt
 
 

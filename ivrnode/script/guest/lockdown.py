@@ -1,8 +1,9 @@
 """The lock-down of one worker, in the one order that works. Any step that fails ends the worker before READY.
 
 1  its socket to fd 3, everything else closed       6  no_new_privs
-2  resource limits, all but NOFILE                  7  Landlock
-3  nice +5                                          8  NOFILE 4: after Landlock, which needs a descriptor
+2  first to die when memory is short; resource      7  Landlock
+   limits, all but NOFILE                           8  NOFILE 4: after Landlock, which needs a descriptor
+3  nice +5
 4  as root: a user id of its own                    9  seccomp
 5  not dumpable, dies with the zygote: after the   10  self-check: what must fail, fails
    uid change, which clears PDEATHSIG
@@ -45,6 +46,7 @@ def keep_only(fd: int) -> None:
 def lock_down(zygote: int, limits: dict[str, Any], size: tuple[int, int], uid: int, code: bytes) -> None:
     """Steps 2 to 10, for good. `size` is data and address space of the zygote in bytes; `uid` 0 keeps the user; `code`
     is the filter."""
+    steps.die_first()
     set_limits(limits, size)
     for name in ("NPROC", "MEMLOCK", "MSGQUEUE"):
         limit(name, 0)
