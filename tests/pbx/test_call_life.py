@@ -63,6 +63,7 @@ def test_a_script_that_will_not_finish_is_killed_after_the_grace(world: World, d
     world.call()
     world.act(script.OpenSocket(1, "ws://192.0.2.7/", (), True, 10), script.Hangup())
     world.close()
+    world.act(script.Wait(None, 1))  # a handler that waits
     world.wait(0.9)
     assert not desk.closed
     world.wait(0.2)

@@ -63,6 +63,18 @@ def test_sound_that_a_slow_script_lost_is_told(world: World) -> None:
     assert lines(world, "MEDIA", "12 chunks of sound were dropped") == [3]
 
 
+def test_lines_beyond_the_quota_are_dropped_and_that_is_told_once(tmp_path: Path, desk: Desk) -> None:
+    tenant = 'access = "public"\n[quotas]\nlog_lines_per_second = 3\n[nodes.700]\n'
+    world = World(tmp_path, desk, tenant)
+    world.core.house.log.set_level("SCRIPT", 5)
+    world.call()
+    for _ in range(2):
+        world.act(*[script.Log(5, "spam")] * 6)
+        world.now += 2
+    assert lines(world, "SCRIPT", "spam") == [5] * 6
+    assert lines(world, "SCRIPT", "quota log_lines_per_second: 3 are used up: lines of the log are dropped") == [2] * 2
+
+
 def test_the_first_64_keys_wait_for_who_listens(world: World, desk: Desk) -> None:
     for number in range(70):
         world.tell(media.Digit(world.leg, "0123456789"[number % 10]))

@@ -147,7 +147,8 @@ def test_the_called_one_hears_the_script_while_the_caller_hears_his(world: Phone
 
 def test_accept_joins_the_two(world: Phones, desk: Desk) -> None:
     leg = announce(world, desk)
-    act(world, leg, script.Request(0, "accept"))
+    for _ in range(2):
+        act(world, leg, script.Request(0, "accept"))
     assert world.replies == [OK]
     assert world.commands(media.Bridge) == [media.Bridge(world.first_leg, world.leg)]
     world.tell(media.Cleared(world.leg))
