@@ -16,12 +16,12 @@ import os
 import signal
 import socket
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
 from ivrnode.errors import ConfigError, ScriptError, StateError
+from ivrnode.net.scripts.pool import Pool
 from ivrnode.net.scripts.walls import Walls, probe
 from ivrnode.net.scripts.zygote import PAUSE, Zygote
 from ivrnode.script import ops
@@ -63,6 +63,10 @@ class _Worker:
         self.cpu = 0.0  # and the worker's CPU clock when that began
 
     @property
+    def is_ready(self) -> bool:
+        return self.host.is_ready
+
+    @property
     def is_alive(self) -> bool:
         """False once it was reaped: its number may be another's then."""
         try:
@@ -93,11 +97,10 @@ class ScriptWorkers:
         is called when a script has much to read, so that its sockets can wait; with False when they may go on."""
         self._listener, self._limits, self._is_unsafe = listener, limits, is_unsafe
         self._hold = hold
-        self._pool_size = pool
         self._clock = clock
         self._workers: dict[int, _Worker] = {}
         self._calls: dict[str, _Worker] = {}
-        self._pool: deque[_Worker] = deque()
+        self._pool: Pool[_Worker] = Pool(pool)
         self._to_flush: list[_Worker] = []
         self._last_serial = self._last_uid = 0
         self._uids: set[int] = set()
@@ -139,7 +142,7 @@ class ScriptWorkers:
         """Start a script for `call`. What comes of it is told to the listener."""
         if call in self._calls or not self._is_open:
             raise StateError(f"call {call!r} has a script already, or no scripts can run now")
-        worker = self._take()
+        worker = self._pool.take(time.monotonic()) or self._fork()
         worker.call = call
         worker.deadline = 0.0 if worker.host.is_ready else time.monotonic() + self._limits.ready_seconds
         self._calls[call] = worker
@@ -186,18 +189,15 @@ class ScriptWorkers:
 
     # The pool.
 
-    def _take(self) -> _Worker:
-        """A worker that is ready, else one that soon will be, else a new one."""
-        for worker in self._pool:
-            if worker.host.is_ready:
-                self._pool.remove(worker)
-                return worker
-        return self._pool.popleft() if self._pool else self._fork()
-
     def _fill_pool(self) -> None:
-        if self._is_open and time.monotonic() >= self._not_before:
-            while len(self._pool) < self._pool_size:
-                self._pool.append(self._fork(has_time=True))
+        """By one, the next when that one is ready: a call that needs a fork of its own stands in no line for it."""
+        now = time.monotonic()
+        missing = self._pool.missing(now)
+        if missing < 0:
+            self._end(self._pool.pop(), ScriptEnd("finished"))
+        elif missing and self._is_open and now >= self._not_before:
+            if all(worker.is_ready for worker in self._workers.values()):
+                self._pool.add(self._fork(has_time=True))
 
     def _fork(self, has_time: bool = False) -> _Worker:
         # A reader of a stream socket is also woken when the other side reads: twice as often as there is news for it.
@@ -271,6 +271,7 @@ class ScriptWorkers:
             if type(action) is Ready:
                 worker.deadline = 0.0
                 self._write(worker)
+                self._fill_pool()
             elif worker.end is None:
                 self._listener.script_action(worker.call, action)
         self._schedule_flush(worker)  # it may have asked for what was kept back
@@ -331,7 +332,7 @@ class ScriptWorkers:
         if worker.pidfd >= 0:
             os.close(worker.pidfd)
         self._uids.discard(worker.uid)
-        if worker in self._pool:
+        if worker in self._pool:  # it died by itself
             self._pool.remove(worker)
             self._not_before = time.monotonic() + PAUSE
         if worker.call:

@@ -37,8 +37,8 @@ class Zygote:
     def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
         self._limits, self._is_unsafe = settings["limits"], settings["is_unsafe"]
         self._control, self._fd = control, control.fileno()
-        self._poll = select.poll()
-        self._poll.register(control, select.POLLIN)
+        self._poll = select.epoll()
+        self._poll.register(control, select.EPOLLIN)
         self._workers: dict[int, tuple[int, int]] = {}  # pidfd: pid, serial
         self._size = _size()
         self._filter = lockdown.make_ready()
@@ -76,7 +76,7 @@ class Zygote:
 
     def _watch(self, pid: int, serial: int) -> None:
         pidfd = os.pidfd_open(pid)
-        self._poll.register(pidfd, select.POLLIN)
+        self._poll.register(pidfd, select.EPOLLIN)
         self._workers[pidfd] = pid, serial
         self._tell(forks.FORKED, serial, pid, pidfd)
 
