@@ -195,9 +195,10 @@ class ScriptWorkers:
         missing = self._pool.missing(now)
         if missing < 0:
             self._end(self._pool.pop(), ScriptEnd("finished"))
-        elif missing and self._is_open and now >= self._not_before:
-            if all(worker.is_ready for worker in self._workers.values()):
-                self._pool.add(self._fork(has_time=True))
+            return
+        is_time = missing and self._is_open and now >= self._not_before
+        if is_time and all(worker.is_ready for worker in self._workers.values()):
+            self._pool.add(self._fork(has_time=True))
 
     def _fork(self, has_time: bool = False) -> _Worker:
         # A reader of a stream socket is also woken when the other side reads: twice as often as there is news for it.
