@@ -55,7 +55,7 @@ def left(house: House) -> tuple[int, int, int, Counter[str]]:
 def kinds_of_objects() -> Counter[str]:
     gc.collect()
     kinds = Counter(type(one).__name__ for one in gc.get_objects() if str(type(one).__module__).startswith("ivrnode."))
-    for kept in ("Entry", "_Record", "Uri", "NameAddr"):  # kept on purpose, and bounded: the log of each call, what was parsed
+    for kept in ("Entry", "_Record", "Uri", "NameAddr"):  # on purpose, and bounded: logs of calls, what was parsed
         del kinds[kept]
     return kinds
 
