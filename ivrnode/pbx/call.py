@@ -91,8 +91,7 @@ class Call(IncomingCall):
                 self._opened(event, now)
             case media.OpenFailed():
                 self.write("MEDIA", 1, event.error)
-                self.party.refuse(503, "No RTP port free", now)
-                self._gone(now)
+                self._refuse(503, "No RTP port free", now)
             case media.FirstPacket():
                 self.write("MEDIA", 6, "first RTP packet")
             case media.NoRtp():
@@ -109,9 +108,11 @@ class Call(IncomingCall):
             return
         if self._answer(event.address[1], now):
             self.begin(now)
-        else:
-            self._effects.media(media.Close(self.party.leg))
-            self._gone(now)
+
+    def _refuse(self, status: int, reason: str, now: float) -> None:
+        self.party.refuse(status, reason, now)
+        self._effects.media(media.Close(self.party.leg))
+        self._gone(now)
 
     def begin(self, now: float) -> None:
         """The caller is there: the script starts."""

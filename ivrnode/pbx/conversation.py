@@ -62,6 +62,7 @@ class Conversation(IncomingCall):
         match event:
             case media.Opened() if self.state is State.OPENING:
                 self._port = event.address[1]
+                self._house.agenda.set((self.id, "max"), None)
                 self._call_phones(now)
             case media.OpenFailed():
                 self._refuse(503, "No RTP port free", now)
@@ -99,7 +100,6 @@ class Conversation(IncomingCall):
         if not self._answer(self._port, now):
             party.hangup(now)
             self._house.effects.media(media.Close(party.leg))
-            self._part("refused", now)
             return
         self._answered(self._introduction.max_duration, now)
         self.write("APP", 4, f"{self.caller} is connected with {self.extension} at {party.name}")

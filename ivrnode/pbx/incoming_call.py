@@ -10,6 +10,9 @@ from ivrnode.pbx.house import House
 from ivrnode.pbx.sip_party import SipParty, info_digit
 from ivrnode.sip import events as sip
 
+OPEN_SECONDS = 5.0
+"""An engine that has not opened the leg by then hangs: better refused than left without an answer."""
+
 
 class State(Enum):
     OPENING = auto()
@@ -30,6 +33,11 @@ class IncomingCall:
         self.state, self.reason = State.OPENING, ""
         self.started_at = self.answered_at = self.ended_at = now
         self._house = house
+        house.agenda.set((id, "max"), now + OPEN_SECONDS, self._not_opened)
+
+    def _not_opened(self, now: float) -> None:
+        self.write("MEDIA", 1, f"the engine has not opened a leg within {OPEN_SECONDS:.0f} s")
+        self._refuse(503, "The media do not answer", now)
 
     def sip_told(self, event: SessionEvent, now: float) -> None:
         match event:
@@ -58,7 +66,7 @@ class IncomingCall:
             self.party.answer(port, now)
         except ProtocolError as error:
             self.write("SIP", 3, f"refused: {error}")
-            self.party.refuse(error.status, str(error), now)
+            self._refuse(error.status, str(error), now)
             return False
         return True
 
@@ -71,6 +79,10 @@ class IncomingCall:
         self._house.log.write(category, level, text, tenant=self.tenant, call=self.id)
 
     # What is done with it.
+
+    def _refuse(self, status: int, reason: str, now: float) -> None:
+        """It will not be answered, and is over."""
+        raise NotImplementedError
 
     def press(self, digit: str) -> None:
         """A key of the caller."""

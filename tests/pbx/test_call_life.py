@@ -216,6 +216,19 @@ def test_no_port_free_is_503(world: World) -> None:
     assert world.logged("no RTP port free") and not world.core.calls
 
 
+def test_an_engine_that_hangs_is_503_and_no_silence(world: World, desk: Desk) -> None:
+    world.invite()
+    world.wait(4.9)
+    assert not world.seen(sip.Rejected)
+    world.wait(0.2)
+    assert [event.status for event in world.seen(sip.Rejected)] == [503] and not world.core.calls
+    assert desk.of_kind(media.Close) and world.logged("the engine has not opened a leg within 5 s")
+    leg = world.leg
+    world.tell(media.Opened(leg, ("0.0.0.0", 40_000)))
+    world.tell(media.Closed(leg))
+    assert not world.seen(sip.Accepted) and not desk.scripts
+
+
 def test_early_digits_are_kept_for_who_listens_later(world: World, desk: Desk) -> None:
     session = world.call()
     world.tell(media.Digit(world.leg, "1"))

@@ -150,6 +150,12 @@ def test_no_port_for_the_caller(world: Phones) -> None:
     assert statuses(world) == [503] and is_over(world)
 
 
+def test_an_engine_that_hangs_is_no_silence(world: Phones) -> None:
+    invite(world)
+    world.wait(5.1, step=0.1)
+    assert statuses(world) == [503] and is_over(world)
+
+
 def test_no_port_for_the_called_one(world: Phones) -> None:
     invite(world)
     world.opened()
