@@ -1,10 +1,13 @@
-"""The one clock of all legs: turns of 5 ms, four to a frame of 20 ms, each with a quarter of the legs.
+"""The one clock of all legs: turns of 10 ms, two to a frame of 20 ms, each with half of the legs.
 
-    start   +5      +10     +15     +20     +25 ms
+    start   +10     +20     +30     +40     +50 ms
     ├───────┼───────┼───────┼───────┼───────┼──────
-    slot 0  slot 1  slot 2  slot 3  slot 0  slot 1
+    slot 0  slot 1  slot 0  slot 1  slot 0  slot 1
 
-Turn n is due at start + n x 5 ms, always counted from the start: a late turn does not delay the next one. What is up
+A turn costs more by waking up than a leg does; but the last leg of a turn waits for all the others. No frame is later
+for it: a leg takes and gives every 20 ms, however many turns there are.
+
+Turn n is due at start + n x 10 ms, always counted from the start: a late turn does not delay the next one. What is up
 to 60 ms late is caught up at once; of a longer delay the frames before that are skipped, so there is no endless burst.
 """
 
@@ -13,8 +16,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Protocol
 
-TURN = 0.005
-SLOTS = 4
+TURN = 0.01
+SLOTS = 2
 FRAME_SECONDS = TURN * SLOTS
 _CATCH_UP = 3  # frames
 _BOUNDS_MS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 200, 500, 1000)

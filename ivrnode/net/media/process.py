@@ -2,7 +2,7 @@
 
     core <══ socketpair, frames of net/media/frames ══> this loop ── Engine ── RTP ports
 
-    sleep ──> packets, commands ──> turn of the wheel ──> events ──> sleep ...           every 5 ms, while a leg is open
+    sleep ──> packets, commands ──> turn of the wheel ──> events ──> sleep ...          every 10 ms, while a leg is open
 
 One loop without asyncio. Nothing but the clock wakes it: what comes in is of no use before the next turn, and to be
 woken by a packet costs more than the packet itself. It ends when the core's end of the socketpair does.
