@@ -1,8 +1,8 @@
 """Who is not listened to: sources that guess passwords, that flood, or that say they are scanners.
 
 ```
-  packet ─▶ is_shut ─▶ parser ─▶ admits, for what begins something new ─▶ digest ─▶ failed, succeeded
-             locked sources       scanners, more than `rate` a second               locks
+  packet ─▶ is_shut ─▶ parser ─▶ admits, for what is no repeat ─▶ digest ─▶ failed, succeeded
+             locked sources       scanners, more than `rate` a second        locks
 ```
 So many wrong answers from one source within a minute lock it: its packets are dropped without an answer. Only answers
 to a challenge count that this very source was given, so a forged address locks nobody out. A source that has proved to
@@ -30,6 +30,8 @@ MOST = 10_000
 """Sources, or accounts as sources see them, that are remembered."""
 PROVED_FOR = 7200.0
 """So long a source counts as one where an account of ours is: the longest life of a registration."""
+IN_CALLS = 10
+"""So many times the rate is taken of what belongs to calls that are up."""
 SAID_EVERY = 60.0
 MANY_SOURCES = 5
 """Wrong answers for one account from so many sources within a minute are told."""
@@ -92,23 +94,29 @@ class Doorman:
             return False
         return self._sources.is_locked(self._source_of(flow.remote[0]), now) and not self._registrar.is_bound(flow, now)
 
-    def admits(self, request: Request, flow: Flow, now: float) -> bool:
-        """Whether a request that begins something new is looked at. One that is not gets no answer."""
+    def admits(self, request: Request, flow: Flow, is_expected: bool, now: float) -> bool:
+        """Whether a request is looked at, that was not here before. One that is not gets no answer. `is_expected`: it
+        belongs to a call that is up."""
         source = self._source_of(flow.remote[0])
         if not source:
             return True
+        if is_expected:
+            return self._takes(f"{source} within its calls", IN_CALLS * self._rate, flow, now)
         agent = request.headers.get("User-Agent") or ""
         if any(name in agent.lower() for name in SCANNERS):
             self._say("SIP", 4, f"{source} is a scanner and gets no answer", agent[:80], now)
             return False
         if self.is_shut(flow, now):
             return False
-        if not self._rate or self._buckets.use(source, lambda: _Bucket(2 * self._rate, now)).take(self._rate, now):
+        return self._takes(source, self._rate, flow, now)
+
+    def _takes(self, what: str, rate: int, flow: Flow, now: float) -> bool:
+        if not rate or self._buckets.use(what, lambda: _Bucket(2 * rate, now)).take(rate, now):
             return True
         if self._registrar.is_bound(flow, now):
             return True
-        what = f"{source} sends more than {self._rate} new requests a second: the others are dropped"
-        self._say("SIP", 3, what, str(flow), now)
+        text = f"{what} sends more than {rate} new requests a second: the others are dropped"
+        self._say("SIP", 3, text, str(flow), now)
         return False
 
     def is_locked_out(self, account: str, flow: Flow, now: float) -> bool:

@@ -31,7 +31,7 @@ from ivrnode.sip.headers import Headers
 from ivrnode.sip.incoming_invite import IncomingInvite, IncomingOffer
 from ivrnode.sip.message import Request, Response
 from ivrnode.sip.multipart import SDP
-from ivrnode.sip.outgoing_invite import OutgoingInvite
+from ivrnode.sip.outgoing_invite import MOST_FORKS, OutgoingInvite
 from ivrnode.sip.outgoing_request import Done, OutgoingRequest
 from ivrnode.sip.referral import Referral, is_followed
 from ivrnode.sip.refusal import RefusalError
@@ -246,7 +246,7 @@ class InviteSession:
         if self.state is not SessionState.CALLING:
             return
         tag = response.to.tag
-        if tag is not None and tag not in self._early:
+        if tag is not None and tag not in self._early and len(self._early) < MOST_FORKS:
             self._early[tag] = Dialog.from_response(invite.request, response)
         self._agent.emit(events.Rang(self, response.status, readable_description(response)))
 

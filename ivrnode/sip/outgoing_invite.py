@@ -21,6 +21,9 @@ from ivrnode.sip.outgoing_request import renew
 from ivrnode.sip.transaction import T1, ClientTransaction
 from ivrnode.sip.transaction_layer import TransactionLayer
 
+MOST_FORKS = 32
+"""So many far ends may answer one INVITE. Of more nothing is kept: one answer after another would fill the memory."""
+
 
 class AnswerListener(Protocol):
     """The session that an INVITE of ours belongs to."""
@@ -115,7 +118,7 @@ class OutgoingInvite:
         self.is_over = True
         tag = response.to.tag
         known = self._acknowledgements.get(tag)
-        if known is None:
+        if known is None and len(self._acknowledgements) < MOST_FORKS:
             self._acknowledgements[tag] = b""
             self._listener.success_received(self, response, now)
         elif known:

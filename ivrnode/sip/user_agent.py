@@ -42,7 +42,7 @@ class UserAgent:
 
     `ids` gives tags, branches and Call-IDs (pass a `SystemRandom`); `sent_by` our (host, port) as the peers of a flow
     see it; `user` is the user part of our Contact; `allow` the methods that are not refused with 405. `admits` is asked
-    about each request that belongs to nothing that is under way: one that it does not admit gets no answer.
+    about each new request, and told whether it belongs to a call: one that it does not admit gets no answer.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class UserAgent:
         sent_by: Callable[[Flow], tuple[str, int]],
         user: str = "ivrnode",
         allow: Sequence[str] = ALLOW,
-        admits: Callable[[Request, Flow, float], bool] = lambda request, flow, now: True,
+        admits: Callable[[Request, Flow, bool, float], bool] = lambda request, flow, is_expected, now: True,
     ) -> None:
         self.layer = TransactionLayer(ids, sent_by)
         self.allow_text = ", ".join(allow)
@@ -241,7 +241,7 @@ class UserAgent:
         key = server_key(request, request.method)
         if self.layer.repeat_received(key, now):
             return
-        if not self._is_expected(request) and not self._admits(request, flow, now):
+        if not self._admits(request, flow, self._is_expected(request), now):
             self.faults["not admitted"] += 1
             return
         transaction = self.layer.request_received(request, key, flow, now)
@@ -305,7 +305,7 @@ class UserAgent:
     def _refuse_unreadable(self, error: MessageError, flow: Flow, now: float) -> None:
         """Answer without a transaction what can be answered at all."""
         self.faults[f"unreadable {error.status}"] += 1
-        if error.request is not None and self._admits(error.request, flow, now):
+        if error.request is not None and self._admits(error.request, flow, False, now):
             stamp_source(error.request, flow)
             response = error.request.response(error.status, str(error), to_tag=self.layer.new_tag())
             self.layer.send(bytes(response), flow)

@@ -152,6 +152,18 @@ def test_what_belongs_to_a_call_or_was_here_before_does_not_count(world: World) 
     assert stranger.bye(call) == 200
 
 
+def test_what_belongs_to_a_call_is_limited_ten_times_higher(world: World) -> None:
+    """Each such request is remembered for 32 s: one call must not fill the memory."""
+    stranger = Stranger(world)
+    call = stranger.call("800")
+    tag, headers = call.to.tag or "", f"Call-ID: {call.call_id}\r\n"
+    answers = [stranger.send(stranger.write("OPTIONS", headers, to_tag=tag)) for _ in range(1000)]
+    assert answers == [200] * 400 + [None] * 600
+    world.now += 1
+    assert stranger.options() == 200
+    assert stranger.bye(call) == 200
+
+
 def test_a_registered_phone_is_not_limited(world: World) -> None:
     phone = Stranger(world)
     assert phone.register("40", "secret of 40") == 200
@@ -204,7 +216,7 @@ def test_who_is_trusted_is_neither_limited_nor_locked(world: World) -> None:
             doorman.failed("40@localhost", flow, world.now)
         assert doorman.is_shut(flow, world.now) is not is_free
         assert doorman.is_locked_out("40@localhost", flow, world.now) is not is_free
-        assert all(doorman.admits(request, flow, world.now) for _ in range(100)) is is_free
+        assert all(doorman.admits(request, flow, False, world.now) for _ in range(100)) is is_free
 
 
 def test_strangers_do_not_fill_the_memory(world: World) -> None:
@@ -213,7 +225,7 @@ def test_strangers_do_not_fill_the_memory(world: World) -> None:
     for number in range(MOST + 500):
         flow = Flow("udp", AT_CORE.local, (str(ipaddress.ip_address(number)), 5060), 1)
         doorman.failed(f"{number}@localhost", flow, world.now)
-        doorman.admits(request, flow, world.now)
+        doorman.admits(request, flow, False, world.now)
     tables = [value for value in _tables(doorman) if isinstance(value, Bounded)]
     assert len(tables) == 8
     assert max(map(len, tables)) == MOST

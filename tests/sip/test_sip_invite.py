@@ -8,6 +8,7 @@ import pytest
 from sip_network import ANSWER, OFFER, Network, Peer, Probe, statuses, text
 from test_sip_dialog import in_call
 
+from ivrnode.sip.address import NameAddr
 from ivrnode.sip.digest import Credentials, DigestServer
 from ivrnode.sip.events import (
     Accepted,
@@ -23,6 +24,8 @@ from ivrnode.sip.events import (
 )
 from ivrnode.sip.invite import SessionState
 from ivrnode.sip.message import Request, Response, parse_message
+from ivrnode.sip.outgoing_invite import MOST_FORKS
+from ivrnode.sip.uri import Uri
 
 
 class Pair:
@@ -580,3 +583,24 @@ def test_a_refused_datagram_flow_ends_what_waits_on_it_alone() -> None:
     network.run(40)
     assert len(alice.sent_at("INVITE")) == 1 + 7, "the refused one is not repeated, the other is"
     assert alice.of(Rejected)[-1].session is other
+
+
+@pytest.mark.parametrize("status", [180, 200])
+def test_far_ends_without_number_do_not_fill_the_memory(status: int) -> None:
+    probe = Probe()
+    name = NameAddr("", Uri("sip", "node", host="example.com"))
+    target = Uri("sip", "phone", host="198.51.100.7")
+    session = probe.agent.invite(target, probe.flow, probe.now, from_=name, body=OFFER)
+    [invite] = probe.drain()
+    sent = []
+    for number in range(1000):
+        response = invite.response(status, to_tag=f"end-{number}")
+        response.headers.add("Contact", f"<sip:{number}@198.51.100.7>")
+        sent += probe.send(bytes(response))
+    assert len(session._early) <= MOST_FORKS
+    assert len([message for message in sent if message.method == "ACK"]) == (MOST_FORKS if status == 200 else 0)
+    assert len(probe.agent.layer) <= MOST_FORKS + 1
+    session.hangup(probe.now)
+    probe.drain()
+    probe.wait(200)
+    assert len(probe.agent.layer) == probe.agent.session_count == 0
