@@ -1,4 +1,4 @@
-"""`python -m bench`: measure, then print one table. About three minutes; `--quick` half of one."""
+"""`python -m bench`: measure, then print one table. About four minutes; `--quick` one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from bench import baseline, bridged, setup, table
+from bench import baseline, bridged, scripts, setup, table
 from bench.child import Child
 from bench.figures import median
 
@@ -26,17 +26,15 @@ def main() -> None:
             _tell(f"{calls} calls, run {run + 1} of {options.runs}")
             look_around()
             column.append(bridged.measure(calls, options.seconds))
-    _tell("short calls, script starts")
+    _tell("short calls")
     short = setup.measure(options.seconds / 2)
-    alive = max(options.calls)
-    with Child("bench.script_start", alive, 20 if options.quick else 100) as starts:
-        started = starts.answer(120)
     look_around()
     _tell("")
     table.print_bridged(columns, median(baselines) or 1.0)
     table.print_setup(short)
-    table.print_starts(started["pooled"], started["forked"], alive)
     table.print_surroundings(baselines, noise)
+    print()
+    scripts.print_all(options.quick)
     print(f"{os.cpu_count()} virtual cores, Python {sys.version.split()[0]}")
 
 

@@ -15,13 +15,13 @@ Value = Callable[[Sequence[Bridged]], str]
 
 def print_bridged(columns: Sequence[Sequence[Bridged]], baseline: float) -> None:
     """Each column: the runs with one number of calls. `baseline`: % of a core."""
-    _line("bridged AI calls at once", [str(runs[0].calls) for runs in columns])
+    line("bridged AI calls at once", [str(runs[0].calls) for runs in columns])
     for name in ROOMS:
-        _line(f"CPU per call, % of a core: {name}", [_cpu(runs, name) for runs in columns])
-    _line("  all of ours", [shown(_all_cpu(runs), 3) for runs in columns])
-    _line("  ratio to the baseline", [shown((_all_cpu(runs) or 0) / baseline, 2) for runs in columns])
+        line(f"CPU per call, % of a core: {name}", [_cpu(runs, name) for runs in columns])
+    line("  all of ours", [shown(_all_cpu(runs), 3) for runs in columns])
+    line("  ratio to the baseline", [shown((_all_cpu(runs) or 0) / baseline, 2) for runs in columns])
     for name, text in (("peer", "speech service"), ("load", "callers")):
-        _line(f"  not ours: the {text}", [_cpu(runs, name) for runs in columns])
+        line(f"  not ours: the {text}", [_cpu(runs, name) for runs in columns])
     rows: tuple[tuple[str, Value], ...] = (
         ("others on this machine, % of a core", lambda runs: shown(median([v for r in runs for v in r.others]), 0)),
         ("memory per call, MB (PSS)", lambda runs: shown(median([r.memory_mb for r in runs if r.memory_mb]), 2)),
@@ -34,28 +34,23 @@ def print_bridged(columns: Sequence[Sequence[Bridged]], baseline: float) -> None
         ("packets lost / calls without sound", lambda runs: f"{_sum(runs, 'lost')} / {_sum(runs, 'silent_calls')}"),
     )
     for label, value in rows:
-        _line(label, [value(runs) for runs in columns])
+        line(label, [value(runs) for runs in columns])
 
 
 def print_setup(setup: SetUp) -> None:
     print()
-    _line(f"short calls set up a second, {AT_ONCE} at once", [shown(setup.rate, 0)])
+    line(f"short calls set up a second, {AT_ONCE} at once", [shown(setup.rate, 0)])
     parts = ", ".join(f"{room} {ms:.1f}" for room, ms in setup.cpu_ms.items() if ms >= 0.05)
-    _line("CPU per set-up call, ms", [shown(sum(setup.cpu_ms.values()))], parts)
+    line("CPU per set-up call, ms", [shown(sum(setup.cpu_ms.values()))], parts)
     if setup.failed:
-        _line("  failed", [str(setup.failed)])
-
-
-def print_starts(pooled: Sequence[float], forked: Sequence[float], alive: int) -> None:
-    _line("script start, ms p50 / p99", [spread(pooled)], f"{alive} others alive, from the pool")
-    _line("", [spread(forked)], "six in one go, the pool holds four")
+        line("  failed", [str(setup.failed)])
 
 
 def print_surroundings(baselines: Sequence[float], noise: Sequence[float]) -> None:
     """`noise`: p99 of each gauge, ms."""
     print()
-    _line("baseline, CPU per connection, % of a core", [shown(median(baselines), 3)], _range(baselines, 3))
-    _line("noise: an idle 20 ms ticker late, ms p99", [shown(median(noise), 2)], _range(noise, 2))
+    line("baseline, CPU per connection, % of a core", [shown(median(baselines), 3)], _range(baselines, 3))
+    line("noise: an idle 20 ms ticker late, ms p99", [shown(median(noise), 2)], _range(noise, 2))
     if max(noise) > 5:
         print("The machine was too busy for its 99th percentiles to mean anything: believe CPU times and medians.")
 
@@ -82,5 +77,6 @@ def _range(values: Sequence[float], digits: int) -> str:
     return f"{len(values)} times, {min(values):.{digits}f} to {max(values):.{digits}f}"
 
 
-def _line(label: str, values: Sequence[str], note: str = "") -> None:
+def line(label: str, values: Sequence[str], note: str = "") -> None:
+    """One line of the table."""
     print(f"{label:<{LABEL}}" + "".join(f"{value:>{COLUMN}}" for value in values) + (f"   {note}" if note else ""))
