@@ -32,5 +32,13 @@ def tone_level(pcm: bytes, frequency: float, rate: int) -> float:
     return 2 * math.hypot(real, imaginary) / max(1, len(numbers))
 
 
+def steady_level(pcm: bytes, frequency: float, rate: int) -> float:
+    """The amplitude of a frequency that is there for half of the time at least: where it begins, ends or pauses does
+    not matter. In pieces of 100 ms, so a multiple of 10 Hz."""
+    size = rate // 5
+    levels = sorted(tone_level(pcm[at : at + size], frequency, rate) for at in range(0, len(pcm) - size + 1, size))
+    return levels[len(levels) * 3 // 4] if levels else 0.0
+
+
 def decibels(ratio: float) -> float:
     return 20 * math.log10(max(ratio, 1e-9))

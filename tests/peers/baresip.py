@@ -12,6 +12,7 @@ import wave
 from pathlib import Path
 from typing import Any, cast
 
+from patience import PATIENCE
 from peers.lab import Lab
 
 CODECS = {"PCMU": "PCMU/8000/1", "PCMA": "PCMA/8000/1", "G722": "G722/16000/1"}
@@ -106,7 +107,7 @@ class Baresip:
     def hang_up(self) -> None:
         self.command("hangup")
 
-    def command(self, name: str, params: str = "", timeout: float = 10) -> str:
+    def command(self, name: str, params: str = "", timeout: float = PATIENCE) -> str:
         """One command, its answer's text. AssertionError when the phone says no."""
         self._tokens += 1
         token = str(self._tokens)
@@ -118,7 +119,7 @@ class Baresip:
         assert heard["ok"], f"{name} {params}: {heard['data']}"
         return str(heard["data"])
 
-    def wait_for(self, kind: str, timeout: float = 15) -> Event:
+    def wait_for(self, kind: str, timeout: float = PATIENCE) -> Event:
         """The next event of `kind`, e.g. CALL_ESTABLISHED, CALL_RTPESTAB, CALL_DTMF_START, CALL_CLOSED.
 
         Events before it are dropped, so the order of waiting is the order of events.
@@ -133,7 +134,7 @@ class Baresip:
         """Read from what the phone prints: it may have registered before it could tell us of events."""
         self.child.wait_for(r"200 OK .*binding")
 
-    def hear(self, seconds: float, timeout: float = 15) -> None:
+    def hear(self, seconds: float, timeout: float = PATIENCE) -> None:
         """Stay in the call until the recording of what is heard holds that much."""
         wanted, deadline = int(seconds * self._rate) * 2, time.monotonic() + timeout
         pause = threading.Event()

@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from patience import PATIENCE
+
 
 class Child:
     """Starts at once. Standard output and error are one stream of lines, kept in `lines`."""
@@ -38,7 +40,7 @@ class Child:
     def text(self) -> str:
         return "\n".join(self.lines)
 
-    def wait_for(self, pattern: str, timeout: float = 15) -> re.Match[str]:
+    def wait_for(self, pattern: str, timeout: float = PATIENCE) -> re.Match[str]:
         """The first line, from the start, that holds `pattern`. AssertionError with all output when none comes."""
         wanted, deadline = re.compile(pattern), time.monotonic() + timeout
         with self._changed:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from patience import PATIENCE
 from peers.child import Child
 
 Made = TypeVar("Made")
@@ -80,9 +81,9 @@ class Lab:
             port: int = trial.getsockname()[1]
             return port
 
-    def wait_until_bound(self, port: int, kind: socket.SocketKind = socket.SOCK_DGRAM, timeout: float = 10) -> None:
+    def wait_until_bound(self, port: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> None:
         """Return as soon as somebody has `port`, for children that do not say when they are ready."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + PATIENCE
         pause = threading.Event()
         while time.monotonic() < deadline:
             with self.open_socket(kind) as trial:
@@ -92,7 +93,7 @@ class Lab:
                     assert error.errno == errno.EADDRINUSE, error
                     return
             pause.wait(0.01)
-        raise AssertionError(f"nothing bound port {port} within {timeout} s")
+        raise AssertionError(f"nothing bound port {port} within {PATIENCE} s")
 
     def close(self) -> None:
         """Stop what still runs, by pid, then remove the namespace."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from patience import PATIENCE
 from peers.child import Child
 from peers.lab import Lab
 
@@ -92,11 +93,11 @@ class Node:
     def uri(self, extension: str, parameters: str = "") -> str:
         return f"sip:{extension}@{self.address}{parameters}"
 
-    def wait_for(self, pattern: str, timeout: float = 15) -> None:
+    def wait_for(self, pattern: str, timeout: float = PATIENCE) -> None:
         """A line of the log, from the start."""
         self.child.wait_for(pattern, timeout)
 
     def close(self) -> None:
-        code = self.child.stop(patience=15)
+        code = self.child.stop(patience=PATIENCE)
         assert code == 0, f"ivrnode serve ended with {code}:\n{self.child.text}"
         assert "Traceback" not in self.child.text, self.child.text

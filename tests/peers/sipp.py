@@ -62,7 +62,7 @@ class Sipp:
             [
                 *("sipp", *(["-sf", own] if own.exists() else ["-sn", scenario]), *([remote] if remote else [])),
                 *("-i", lab.address, "-p", str(self.port), "-mi", lab.address, "-mp", str(_media_port(lab))),
-                *("-s", user, "-m", str(calls), "-nostdin", "-timeout", "120", "-timeout_error"),
+                *("-s", user, "-m", str(calls), "-nostdin", "-timeout", "300", "-timeout_error"),
                 *("-cp", str(lab.free_port()), "-trace_stat", "-stf", self._statistics, "-fd", "1"),
                 *("-trace_err", "-error_file", self._errors),
                 *values,
@@ -73,7 +73,7 @@ class Sipp:
         if not remote:
             lab.wait_until_bound(self.port)
 
-    def outcome(self, timeout: float = 60) -> Outcome:
+    def outcome(self, timeout: float = 300) -> Outcome:
         """Wait for the end; the last row of the statistics. AssertionError when it does not end in time."""
         code = self.child.wait(timeout)
         table = self._statistics.read_text() if self._statistics.exists() else ""

@@ -6,26 +6,21 @@ import socket
 from collections.abc import Callable
 
 from ivrnode.audio.g711 import ULAW_SILENCE
+from patience import PATIENCE
 from peers.baresip import Baresip
 from peers.conftest import TONE
 from peers.lab import Lab
 from peers.sipp import Sipp
-from sound import tone_level
+from sound import steady_level
 
 MakePhone = Callable[..., Baresip]
 StartSipp = Callable[..., Sipp]
 
 
-def middle(pcm: bytes, rate: int) -> bytes:
-    """One second from the middle: no matter when each side began."""
-    begin = max(0, len(pcm) // 2 - rate) & ~1
-    return pcm[begin : begin + 2 * rate]
-
-
 def test_a_socket_inside_hears_what_is_sent_inside(lab: Lab) -> None:
     with lab.open_socket(socket.SOCK_DGRAM) as one, lab.open_socket(socket.SOCK_DGRAM) as other:
         one.bind((lab.address, 0))
-        one.settimeout(5)
+        one.settimeout(PATIENCE)
         other.sendto(ULAW_SILENCE, one.getsockname())
         assert one.recv(10) == ULAW_SILENCE
 
@@ -51,8 +46,8 @@ def test_baresip_calls_sipp_and_hears_its_echo(baresip: MakePhone, sipp: StartSi
     phone.wait_for("CALL_CLOSED")
     outcome = answering.outcome()
     assert (outcome.successful, outcome.failed) == (1, 0), outcome.text
-    assert tone_level(middle(phone.said(), phone.rate), TONE, phone.rate) > 8000
-    assert tone_level(middle(phone.heard(), phone.rate), TONE, phone.rate) > 8000
+    assert steady_level(phone.said(), TONE, phone.rate) > 8000
+    assert steady_level(phone.heard(), TONE, phone.rate) > 8000
 
 
 def test_sipp_calls_baresip_and_is_heard(baresip: MakePhone, sipp: StartSipp) -> None:
@@ -62,7 +57,7 @@ def test_sipp_calls_baresip_and_is_heard(baresip: MakePhone, sipp: StartSipp) ->
     phone.wait_for("CALL_CLOSED")
     outcome = calling.outcome()
     assert (outcome.code, outcome.successful, outcome.failed) == (0, 1, 0), outcome.text
-    assert tone_level(middle(phone.heard(), phone.rate), TONE, phone.rate) > 8000
+    assert steady_level(phone.heard(), TONE, phone.rate) > 8000
 
 
 def test_sipp_presses_keys_that_baresip_understands(baresip: MakePhone, sipp: StartSipp) -> None:
