@@ -84,3 +84,31 @@ call.play(codec="pcm16", rate=8000, audio=tone)
     first = caller.ear.stretches()[0]
     assert tone_level(heard[first.start_ms * 16 : first.start_ms * 16 + 16000], 1000, RATE) < 2000
     assert last.end_ms > 3000
+
+
+async def test_streams_that_replace_each_other_get_their_own_chunks_alone(
+    open_house: OpenHouse, new_caller: NewCaller
+) -> None:
+    house = await open_house(
+        scripts={
+            "700": """
+KINDS = [("g711_ulaw", 8000, 800), ("pcm16", 8000, 1600), ("pcm16", 16000, 3200)]
+wrong, current = [], [0]
+
+def listen(number):
+    codec, rate, size = KINDS[number % 3]
+    def heard(audio):
+        if len(audio) != size:
+            wrong.append((number, len(audio)))
+        if number == current[0]:  # once for each, in the middle of its second chunk
+            current[0] += 1
+            setTimeout(lambda: listen(number + 1) if number < 9 else console.log("wrong:", wrong), 50)
+    call.stream(codec=codec, rate=rate, interval=0.1, callback=heard)
+
+listen(0)
+"""
+        }
+    )
+    caller = await new_caller()
+    await caller.dial(house.uri("700"))
+    assert (await house.wrote("wrong:", category="SCRIPT")).text == "wrong: []"
