@@ -7,6 +7,7 @@ further files and addresses, that must never see what a stranger sends.
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import av
 import av.subtitles.stream  # with its first file av would import it, and behind the lock-down no module can be read
@@ -16,6 +17,9 @@ from ivrnode.audio.format import BEST_RATE, LONGEST_SECONDS, MIN_RATE
 from ivrnode.audio.resample import Resampler, frame_bytes
 from ivrnode.audio.wav import read_wav
 from ivrnode.errors import ProtocolError
+
+_LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+"""A title that is no UTF-8 is no fault of the sound. From its version 19 on av sees it so by itself."""
 
 
 def read_sound(data: bytes) -> tuple[bytes, int]:
@@ -52,7 +56,7 @@ def _read_wav(data: bytes) -> tuple[bytes, int]:
 
 def _decode(data: bytes, kind: str) -> tuple[bytes, int]:
     try:
-        with av.open(io.BytesIO(data), "r", kind, metadata_errors="replace") as container:
+        with av.open(io.BytesIO(data), "r", kind, **_LENIENT) as container:
             if not container.streams.audio:
                 raise ProtocolError("no sound is in it", 415)
             stream = container.streams.audio[0]

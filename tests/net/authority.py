@@ -20,6 +20,14 @@ class Authority:
         self._made = 0
         own = self._begin(self._name, self._key.public_key(), 0)
         own = own.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        own = own.add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
+        own = own.add_extension(
+            x509.KeyUsage(
+                digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
+                key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
+            ),
+            critical=True,
+        )  # fmt: skip
         self._own = own.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def trust(self) -> ssl.SSLContext:
@@ -31,6 +39,8 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         made = self._begin(_name("a server"), key.public_key(), ended_days_ago)
         made = made.add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        made = made.add_extension(issuer, critical=False)
         self._made += 1
         file = self._folder / f"server-{self._made}.pem"
         file.write_bytes(

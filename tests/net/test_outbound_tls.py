@@ -48,8 +48,10 @@ async def https(context: ssl.SSLContext) -> AsyncIterator[int]:
     runner = web.ServerRunner(web.Server(answer, access_log=None))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-    yield runner.addresses[0][1]
-    await runner.cleanup()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
 
 
 @pytest.fixture
@@ -153,12 +155,14 @@ def opened(office: Office, security: str) -> Iterator[Opened]:
             return desks[-1]
 
         server = await loop.create_server(desk, "127.0.0.1", 0, ssl=None if by_command else context)
-        yield server.sockets[0].getsockname()[1]
-        for used in desks:
-            if used._original_transport is not None:  # after STARTTLS it forgets to close it
-                used._original_transport.abort()
-        server.close()
-        await server.wait_closed()
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            for used in desks:
+                if used._original_transport is not None:  # after STARTTLS it forgets to close it
+                    used._original_transport.abort()
+            server.close()
+            await server.wait_closed()
 
     yield opened
 
