@@ -13,7 +13,7 @@ from bench.cpu import cpu_seconds, memory_mb
 from ivrnode.net.scripts.workers import ScriptWorkers
 from ivrnode.script.end import ScriptEnd
 from ivrnode.script.limits import Limits
-from ivrnode.script.messages import Action, Boot, Event, Facts, SendSocket, SocketMessage, SocketOpened, Wait
+from ivrnode.script.messages import Action, Boot, Event, Facts, Failed, SendSocket, SocketMessage, SocketOpened, Wait
 
 ECHO = """
 ws = Websocket("ws://host.invalid")
@@ -32,6 +32,7 @@ class Script:
     began: float
     took_ms: float = 0.0  # to its first action
     ended: float = 0.0
+    failure: str = ""
     sent: list[float] = field(default_factory=list)
     back: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -72,7 +73,10 @@ class Stage:
         await self.until_idle(script)
 
     async def until_idle(self, script: Script) -> None:
+        """RuntimeError: it has failed, and what it costs says nothing."""
         await asyncio.wait_for(script.idle.wait(), PATIENCE)
+        if script.failure:
+            raise RuntimeError(script.failure)
 
     def message(self, script: Script) -> None:
         text = f"{len(script.sent):010}{FILLING}"
@@ -102,6 +106,8 @@ class Stage:
             script.back += 1
         elif type(action) is Wait:
             script.idle.set()
+        elif type(action) is Failed:
+            script.failure = action.text
 
     def script_ended(self, call: str, end: ScriptEnd) -> None:
         self.scripts[call].ended = time.monotonic()
