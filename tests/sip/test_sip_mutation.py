@@ -22,7 +22,7 @@ from ivrnode.sip.user_agent import UserAgent
 from mutation import mutate
 
 EXAMPLES = 120
-"""A run of some 10,000, two minutes of them, found nothing any more."""
+"""A run of some 8,000, two minutes of them, found nothing any more."""
 LONGEST = 4000.0
 """After so many seconds without a message every timer has run out: registrations are tried again up to then."""
 CREDENTIALS = Credentials("phone", "secret")
