@@ -2,8 +2,8 @@
 
 This script runs once for every call, from its first line to its last; after that its handlers do the work:
 
-    caller ──> call.stream ──> caller_spoke  ──> ws.send ──> the service
-    caller <── call.play   <── answer_sounds <── message <── the service
+    caller ──> call.stream ──> caller_spoke ──> ws.send ──> the service
+    caller <── call.play   <────────────────── message <── the service
 
 Nothing in it needs to be changed: give the node the secret `openai`, and the settings below as you like. Everything in
 it may be changed: this file is an example as much as a product.
@@ -65,10 +65,8 @@ SETTINGS = {
 
 targets, fallback = settings["targets"], settings["fallback"]
 codec, silence_ms, vad_gate = settings["codec"], settings["silence_ms"], settings["vad_gate"]
-
 G711 = {"g711_ulaw": {"type": "audio/pcmu"}, "g711_alaw": {"type": "audio/pcma"}}  # as the protocol calls them
-FORMAT = G711.get(codec) or {"type": "audio/pcm", "rate": 24000}
-BYTES_PER_MS = 8 if codec in G711 else 48
+FORMAT, BYTES_PER_MS = (G711[codec], 8) if codec in G711 else ({"type": "audio/pcm", "rate": 24000}, 48)
 
 READY_SECONDS = 10  # the service must be ready for us
 ANSWER_SECONDS = 15  # an answer must have begun
@@ -78,12 +76,9 @@ SHORTEST_SESSION_SECONDS = 5  # no new session after one that was over so soon
 CONTEXT_LINES = 20  # of what was said, so much goes into a new session
 TRANSCRIPT_LINES = 100  # so much of it is kept
 TRANSCRIPT_CHARS = 4000  # and so much goes into the log when the call is over
-LONGEST_REST_MS = 15_000  # so much of an answer may still be heard before an apology
 
 
-class State:
-    """What a call remembers."""
-
+class State:  # what a call remembers
     began = ready_at = time.monotonic()
     is_ready = False  # the service has taken our settings: sound may flow
     is_renewing = False  # the old session is being closed, for a new one
@@ -91,12 +86,12 @@ class State:
     is_turn_open = False  # somebody speaks, or the answer is not complete
     has_answered = False  # the current response has sound
     has_asked = False  # whether the silent caller is still there
-    sessions = turns = 0
-    failures = 0  # turns in a row without an answer
+    sessions = turns = failures = 0  # failures: turns in a row without an answer
     received = {}  # an answer that may still be heard: its item's id -> ms of sound that came
     cut = set()  # items that the caller has interrupted: no more of them is played
     transcript = {}  # what was said, in order: its item's id -> (who, text)
-    timers = {}
+    timers = {}  # those that run, by name
+    tools = {}  # what the assistant can do, by name: (what it is told, the function, seconds)
 
 
 state = State()
@@ -137,9 +132,7 @@ def stop_timers(*names):
 @ws.on("message")
 def message(data):
     event = json.loads(data)
-    if ws.state != "open" or state.is_leaving:
-        return
-    match event.get("type"):
+    match event.get("type") if ws.state == "open" and not state.is_leaving else None:
         case "session.created":
             begin_session(event["session"])
         case "session.updated" if not state.is_ready:
@@ -164,11 +157,21 @@ def message(data):
             state.received.setdefault(event["item"]["id"], 0)
             remember(event["item"]["id"], "assistant")
         case "response.output_audio.delta" | "response.audio.delta" if event["item_id"] not in state.cut:
-            answer_sounds(event["item_id"], fromBase64String(event["delta"]))
+            if not state.has_answered:
+                state.has_answered, state.failures = True, 0
+                stop_timers("answer", "idle")
+            item, audio = event["item_id"], fromBase64String(event["delta"])
+            state.received[item] = state.received.get(item, 0) + len(audio) / BYTES_PER_MS
+            call.play(codec=codec, audio=audio, tag=item)
         case "response.output_audio_transcript.done" | "response.audio_transcript.done":
             remember(event["item_id"], "assistant", event.get("transcript") or "")
         case "response.done" if event["response"]["status"] != "cancelled":  # by the caller: then it is his turn
-            response_done(event["response"])
+            calls = [item for item in event["response"].get("output") or [] if item["type"] == "function_call"]
+            state.is_turn_open = bool(calls)
+            if event["response"]["status"] == "failed":
+                turn_failed((event["response"].get("status_details") or {}).get("error"))
+            elif calls and event["response"]["status"] == "completed":
+                asyncio.create_task(use_tools(calls))
 
 
 def begin_session(session):
@@ -179,7 +182,7 @@ def begin_session(session):
     ws.send({"type": "session.update", "session": {
         "type": "realtime", "output_modalities": ["audio"], "max_output_tokens": 4096, "tool_choice": "auto",
         "instructions": settings["instructions"].replace("{lang}", call.lang),
-        "tools": [about for about, _, _ in tools.values()],
+        "tools": [about for about, _, _ in state.tools.values()],
         "audio": {
             "input": {"format": FORMAT, "transcription": transcription, "turn_detection": turns},
             "output": {"format": FORMAT, "voice": settings["voice"]},
@@ -187,11 +190,10 @@ def begin_session(session):
     }})  # fmt: skip
     left = (session.get("expires_at") or 0) - time.time()
     if 0 < left < 86_400:
-        start_timer("expiry", max(left / 2, left - EXPIRY_SECONDS), session_expires)
+        start_timer("expiry", max(left / 2, left - EXPIRY_SECONDS), renew_between_turns)
 
 
 def error_came(error):
-    """Most errors cost one turn at most."""
     code = error.get("code")
     why = f"speech service: {code}: {error.get('message')}"
     if code == "session_expired" and state.is_ready:
@@ -219,11 +221,8 @@ def closed(code, reason):
         renew(why) if state.is_ready and code == 1001 else give_up(why)  # 1001: the session has reached its limit
 
 
-def session_expires():
-    if state.is_turn_open:
-        start_timer("expiry", 1, session_expires)  # not in the middle of a word
-    else:
-        renew("the session has nearly reached its limit")
+def renew_between_turns():
+    start_timer("expiry", 1, renew_between_turns) if state.is_turn_open else renew("the session is nearly over")
 
 
 def renew(why):
@@ -245,9 +244,8 @@ def go_on():
     """Tell the new session what was said. A turn that has got no answer is answered, or asked for again."""
     said = [(who, text) for who, text in state.transcript.values() if text]
     for who, text in said[-CONTEXT_LINES:]:
-        role = {"caller": "user"}.get(who, who)
-        content = {"type": "output_text" if who == "assistant" else "input_text", "text": text}
-        item = {"type": "message", "role": role, "content": [content]}
+        kind = "output_text" if who == "assistant" else "input_text"
+        item = {"type": "message", "role": {"caller": "user"}.get(who, who), "content": [{"type": kind, "text": text}]}
         ws.send({"type": "conversation.item.create", "item": item})
     last = said[-1][0] if said else ""
     is_unanswered = state.is_turn_open and not state.has_answered
@@ -260,7 +258,6 @@ def go_on():
 
 
 def listen():
-    """The caller has the word."""
     # The service ends a turn by the silence that it receives: it must get more of it than that takes.
     vad = {"hang_over": max(0.8, silence_ms / 1000 + 0.1)} if vad_gate else False
     call.stream(codec=codec, interval=settings["interval"], callback=caller_spoke, vad=vad)
@@ -288,23 +285,6 @@ def wait_for_answer():
     start_timer("answer", ANSWER_SECONDS, lambda: turn_failed(f"no answer in {ANSWER_SECONDS} s"))
 
 
-def answer_sounds(item, audio):
-    if not state.has_answered:
-        state.has_answered, state.failures = True, 0
-        stop_timers("answer", "idle")
-    state.received[item] = state.received.get(item, 0) + len(audio) / BYTES_PER_MS
-    call.play(codec=codec, audio=audio, tag=item)
-
-
-def response_done(response):
-    calls = [item for item in response.get("output") or [] if item["type"] == "function_call"]
-    state.is_turn_open = bool(calls)
-    if response["status"] == "failed":
-        turn_failed((response.get("status_details") or {}).get("error"))
-    elif calls and response["status"] == "completed":
-        asyncio.create_task(use_tools(calls))
-
-
 def turn_failed(why):
     console.warn(f"no answer to turn {state.turns}: {why}")
     stop_timers("answer")
@@ -315,15 +295,11 @@ def turn_failed(why):
 
 # Tools: what the assistant can do besides talking. A tool gets a dict and returns what the assistant is told,
 # or None when there is nothing more to talk about. What is not done in `seconds` is stopped.
-
-tools = {}
-
-
 def tool(do, description, seconds=TOOL_SECONDS, **arguments):
     """Offer `do` to the assistant. Each argument is a JSON schema."""
     parameters = {"type": "object", "properties": arguments, "required": list(arguments)}
     about = {"type": "function", "name": do.__name__, "description": description, "parameters": parameters}
-    tools[do.__name__] = (about, do, seconds)
+    state.tools[do.__name__] = (about, do, seconds)
 
 
 async def hang_up(arguments):
@@ -368,27 +344,27 @@ async def use_tools(calls):
     """Do what the assistant wants, tell it the results, and let it go on talking."""
     session = state.sessions
     results = [(item["call_id"], await use_tool(item["name"], item["arguments"])) for item in calls]
-    results = [(call_id, result) for call_id, result in results if result is not None]
-    if session != state.sessions:
-        return  # the new session has never called them
+    is_same = session == state.sessions  # a new one has never called them
+    results = [(call_id, result) for call_id, result in results if result is not None and is_same]
     for call_id, result in results:
         output = {"type": "function_call_output", "call_id": call_id, "output": result}
         ws.send({"type": "conversation.item.create", "item": output})
-    state.is_turn_open = bool(results)
     if results:
         ws.send({"type": "response.create"})
         wait_for_answer()
+    elif is_same:
+        state.is_turn_open = False
 
 
 async def use_tool(name, arguments):
     console.log(f"tool {name} {arguments}")
-    if name not in tools:
+    if name not in state.tools:
         return f"There is no tool {name!r}."
     try:
         values = {**json.loads(arguments or "{}")}
     except (ValueError, TypeError):
         return "The arguments are not a JSON object."
-    _, do, seconds = tools[name]
+    _, do, seconds = state.tools[name]
     try:
         return await asyncio.wait_for(do(values), seconds)
     except TimeoutError:
@@ -438,7 +414,7 @@ def give_up(why, words="sorry"):
     if not state.is_leaving:
         console.warn(why)
         leave()
-        if not words or call.queued_ms > LONGEST_REST_MS:
+        if not words or call.queued_ms > 15_000:  # nobody waits for a long answer to end
             call.mute()
         if words:
             say(words)
@@ -456,8 +432,8 @@ def ended(reason):
     state.is_leaving = True
     said = " | ".join(f"{who}: {text}" for who, text in state.transcript.values() if text)
     call.log(f"said: {said[-TRANSCRIPT_CHARS:]}", 6)
-    saved = call.withheld_ms
-    gate = f", {saved / 1000:.1f} s ({saved * BYTES_PER_MS} bytes) of silence not sent" if vad_gate else ""
+    ms = call.withheld_ms
+    gate = f", {ms / 1000:.1f} s ({ms * BYTES_PER_MS} bytes) of silence not sent" if vad_gate else ""
     console.log(f"{time.monotonic() - state.began:.0f} s, {state.turns} turns, {reason}{gate}")
 
 
