@@ -57,6 +57,7 @@ async def test_a_worker_inherits_nothing_and_shows_nothing(stage: Stage) -> None
     assert (folder / "environ").stat().st_uid == 0, "dumpable: its user may look into it"
     assert int(status(pid)["Uid"].split()[0]) >= 61184
     assert stat(pid)[16] == "5"  # nice
+    assert os.sched_getscheduler(pid) == os.SCHED_BATCH
     assert (folder / "oom_score_adj").read_text() == "1000\n", "when memory is short, a script goes before the core"
     limits = {line[:26].strip(): line[26:].split()[:2] for line in (folder / "limits").read_text().splitlines()}
     for name, value in {

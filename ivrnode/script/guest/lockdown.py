@@ -3,7 +3,7 @@
 1  its socket to fd 3, everything else closed       6  no_new_privs
 2  first to die when memory is short; resource      7  Landlock
    limits, all but NOFILE                           8  NOFILE 4: after Landlock, which needs a descriptor
-3  nice +5
+3  nice +5, batch
 4  as root: a user id of its own                    9  seccomp
 5  not dumpable, dies with the zygote: after the   10  self-check: what must fail, fails
    uid change, which clears PDEATHSIG
@@ -51,6 +51,8 @@ def lock_down(zygote: int, limits: dict[str, Any], size: tuple[int, int], uid: i
     for name in ("NPROC", "MEMLOCK", "MSGQUEUE"):
         limit(name, 0)
     os.nice(_NICE)
+    # Who wakes up must not push the core aside: it has news for others, too, and would find its caches cold again.
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     if uid:
         steps.become(uid)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
