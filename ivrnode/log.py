@@ -35,7 +35,7 @@ class Log:
         self._levels = dict(DEFAULT_LEVELS)
         self._tenant_levels: dict[tuple[str, str], int] = {}
         self._sinks: list[Sink] = []
-        self._secrets: dict[str, int] = {}
+        self._secrets: dict[str, dict[str, int]] = {}  # by tenant, "" for all
 
     def add_sink(self, sink: Sink) -> None:
         self._sinks.append(sink)
@@ -66,21 +66,25 @@ class Log:
     def write(self, category: str, level: int, text: str, *, tenant: str = "", call: str = "") -> None:
         if not self.is_on(category, level, tenant):
             return
-        for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, "***")
+        for owner in {"", tenant} & self._secrets.keys():
+            for secret in self._secrets[owner]:
+                if secret in text:
+                    text = text.replace(secret, "***")
         entry = Entry(category, level, text, tenant, call)
         for sink in self._sinks:
             sink(entry)
 
-    def mask(self, secret: str) -> None:
-        """Show `secret` as *** in every entry, until `unmask` was called as often. Too short values are left alone."""
+    def mask(self, secret: str, tenant: str = "") -> None:
+        """Show `secret` as *** in every entry, or in those of one tenant, until `unmask` was called as often. Too short
+        values are left alone."""
         if len(secret) >= 4:
-            self._secrets[secret] = self._secrets.get(secret, 0) + 1
+            secrets = self._secrets.setdefault(tenant, {})
+            secrets[secret] = secrets.get(secret, 0) + 1
 
-    def unmask(self, secret: str) -> None:
-        count = self._secrets.get(secret, 0)
+    def unmask(self, secret: str, tenant: str = "") -> None:
+        secrets = self._secrets.get(tenant, {})
+        count = secrets.get(secret, 0)
         if count > 1:
-            self._secrets[secret] = count - 1
-        else:
-            self._secrets.pop(secret, None)
+            secrets[secret] = count - 1
+        elif secrets.pop(secret, None) and not secrets:
+            del self._secrets[tenant]

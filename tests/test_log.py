@@ -48,6 +48,22 @@ def test_what_passes_unless_it_is_told() -> None:
     assert (levels.pop("SCRIPT"), set(levels.values())) == (5, {4})
 
 
+def test_a_mask_of_one_tenant_hides_nothing_of_another() -> None:
+    log = Log()
+    entries = collected(log)
+    log.mask("answered", "a.example")
+    log.mask("sk-123")
+    for tenant in ("a.example", "b.example", ""):
+        log.write("SIP", 0, "answered with sk-123", tenant=tenant)
+    log.unmask("answered", "b.example")
+    log.write("SIP", 0, "answered", tenant="a.example")
+    log.unmask("answered", "a.example")
+    log.write("SIP", 0, "answered", tenant="a.example")
+    assert [entry.text for entry in entries] == [
+        "*** with ***", "answered with ***", "answered with ***", "***", "answered",
+    ]  # fmt: skip
+
+
 def test_masks_are_counted() -> None:
     log = Log()
     entries = collected(log)

@@ -65,7 +65,7 @@ class Call(IncomingCall):
         self._on_gone = on_gone
         self._lang = facts.lang
         self._is_draining = self._is_giving_up = False
-        self.secrets, self.masks = assignment.secrets, Masks(house.log)
+        self.secrets, self.masks = assignment.secrets, Masks(house.log, self.tenant)
         self.script = ScriptRun(self, house, services)
         self.sound = Sound(self.id, party.leg, self.tenant, self._effects, self.tell)
         self.hearing = Hearing(party.leg, self._effects, self.tell, self.write)

@@ -39,10 +39,10 @@ class Sockets:
         try:
             url = self._secrets.fill_url(action.url)
             headers = tuple(self._fill(header, host) for header in action.headers)
+            self._masks.add(value for _, value, is_secret in headers if is_secret)
         except ScriptError as error:
             self._refuse(action.socket, host, str(error))
             return
-        self._masks.add(value for _, value, is_secret in headers if is_secret)
         self._names[action.socket] = host
         self._write(LIFE, f"connecting to {action.url}")
         self._effects.open_socket(

@@ -90,6 +90,23 @@ def test_a_literal_key_is_masked_everywhere_in_this_call(world: World, desk: Des
     assert (5, "***") in lines(world, "SCRIPT")
 
 
+def test_a_script_cannot_take_the_log_away_from_others(world: World, desk: Desk) -> None:
+    connect(world, URL, ("X-Key", "answered", True))
+    world.core.house.log.write("APP", 0, "answered 700", tenant="other.example")
+    world.core.house.log.write("APP", 0, "answered 700", tenant="localhost")
+    assert [entry.text for entry in world.lines[-2:]] == ["answered 700", "*** 700"]
+
+
+def test_more_keys_than_can_be_looked_for_are_refused(world: World, desk: Desk) -> None:
+    """Each word is looked for in every line of the log."""
+    connect(world, URL, ("X-Key", " ".join(f"secret-{number}" for number in range(101)), True))
+    assert not desk.opened
+    failed = next(event for event in desk.told if isinstance(event, script.SocketFailed))
+    assert failed.error == "more than 100 words in the secret headers of one call"
+    connect(world, URL, ("X-Key", " ".join(f"secret-{number}" for number in range(100)), True), number=2)
+    assert len(desk.opened) == 1
+
+
 # The log.
 
 
