@@ -65,3 +65,9 @@ def test_damage_is_an_error_or_sound_and_nothing_else(kind: str, at: int, damage
 
 
 _WHOLE = {kind: sound_file(kind, tone(500, 8000, 200), 8000) for kind in ("wav", "mp3", "ogg", "flac")}
+
+
+def test_a_title_that_is_no_text_is_no_fault_of_the_sound() -> None:
+    file = sound_file("flac", tone(1000, 16000, 300), 16000).replace(b"Lavf", b"\xff\xfe\xff\xfe")
+    assert b"\xff\xfe\xff\xfe" in file
+    assert len(read_sound(file)[0]) == 9600
