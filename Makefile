@@ -5,13 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint check bench clean
+.PHONY: demo test quick lint check bench clean
 
 demo: $(INSTALLED)  ## call a node, talk, interrupt, see what was heard: no key, no network
 	$(BIN)/ivrnode demo
 
 test: $(INSTALLED)  ## the whole test suite; tests with real peers are skipped where the peers are missing
 	$(BIN)/python -m pytest
+
+quick: $(INSTALLED)  ## the tests that a change is tried with again and again: none that is slow or needs a peer
+	$(BIN)/python -m pytest -m "not slow and not peer"
 
 lint: $(INSTALLED)  ## form and types
 	$(BIN)/ruff format --check .

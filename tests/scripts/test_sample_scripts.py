@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from ivrnode.audio import g711
 from ivrnode.commands._vocabulary import vocabulary
@@ -19,16 +17,10 @@ from ivrnode.script.guest.imports import ALLOWED
 from ivrnode.tenancy.advice import advise
 from ivrnode.tenancy.lint import check
 from realtime.strict import Judge
-from scripts.hall import DEFAULT_SCRIPT, SAMPLES, Workers, workers
+from scripts.hall import DEFAULT_SCRIPT, SAMPLES, Workers
 
 SEED_DEMO = Path(__file__).parents[1] / "realtime" / "seed_demo.py"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pool() -> AsyncIterator[Workers]:
-    async with workers() as pool:
-        yield pool
 
 
 def sample(name: str) -> str:
