@@ -304,6 +304,37 @@ async def test_a_process_that_dies_is_told_and_started_again() -> None:
     await media.close()
 
 
+async def test_a_process_that_hangs_is_killed_and_started_again() -> None:
+    world = World(ProcessMedia, patience=2.0)
+    media = world.media
+    assert isinstance(media, ProcessMedia)
+    await media.start()
+    await world.open(1)
+    first = media.pid
+    assert first is not None
+    os.kill(first, signal.SIGSTOP)
+    media.send(Open(2, HOST))
+    await world.until(lambda: world.deaths)
+    assert world.deaths == ["the media process was killed: it has told nothing for 2 s"]
+    await world.open(3)
+    assert media.pid != first
+    await media.close()
+
+
+async def test_a_process_without_legs_may_be_silent() -> None:
+    world = World(ProcessMedia)
+    media = world.media
+    assert isinstance(media, ProcessMedia)
+    await media.start()
+    media.send(Open(1, HOST))
+    assert media._silent_until is not None
+    await world.until(lambda: world.of(Opened))
+    media.send(Close(1))
+    await world.until(lambda: world.of(Closed))
+    assert media._silent_until is None
+    await media.close()
+
+
 async def test_the_process_ends_when_the_core_does() -> None:
     world = World(ProcessMedia)
     assert isinstance(world.media, ProcessMedia)

@@ -121,3 +121,24 @@ def test_after_a_transfer_nobody_watches_for_speech_in_vain(world: Phones, desk:
     connect(world)
     world.tell(media.Cleared(world.first_leg))
     assert desk.of_kind(media.Watch)[-1] == media.Watch(world.first_leg, is_on=False)
+
+
+def test_a_leg_that_was_announced_is_recorded_while_the_two_talk(world: Phones, desk: Desk) -> None:
+    """By its own script, which is gone by then, and by the caller's."""
+    record(world)
+    world.ask("dial", dest="120", params={"ivraction": "announce"})
+    world.opened()
+    world.ben.accept()
+    leg = list(desk.scripts)[-1]
+    for number, what, arguments in ((1, "record", {"number": 1}), (0, "accept", {})):
+        world.core.script_acted(leg, script.Request(number, what, arguments), world.now)
+    world.exchange()
+    assert desk.of_kind(media.Clear) == [media.Clear(world.leg, keeps_recording=True)]
+    world.tell(media.Cleared(world.leg))
+    for number in (world.first_leg, world.leg):
+        world.tell(media.Recorded(number, bytes(1600), bytes(1600)))
+    assert [len(tape.heard) for tape in desk.recorded] == [1600, 1600]
+    world.ben.hangup()
+    world.tell(media.Recorded(world.leg, b"", b"", is_last=True))
+    world.tell(media.Closed(world.leg))
+    assert [bool(tape.facts) for tape in desk.recorded] == [False, True]

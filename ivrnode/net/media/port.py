@@ -19,7 +19,7 @@ from typing import Protocol
 
 from ivrnode.errors import StateError
 from ivrnode.media.engine import Engine
-from ivrnode.media.messages import Command, Event, LoadReport
+from ivrnode.media.messages import Command, Event, LoadReport, Open
 from ivrnode.net.child import command, import_path
 from ivrnode.net.media.frames import Decoder, encode
 from ivrnode.net.media.process import READY
@@ -32,6 +32,8 @@ OnDeath = Callable[[str], None]
 _START_TIMEOUT = 10.0
 _CLOSE_TIMEOUT = 2.0
 _RESTART_DELAY = 1.0
+PATIENCE = 15.0
+"""Seconds: a process with open legs reports every 5."""
 _READ_SIZE = 262_144
 
 
@@ -113,7 +115,7 @@ class InLoopMedia:
 
 class ProcessMedia:
     """`on_death` is told, in words, when the process ended without being asked: all its legs are gone. It is started
-    again at once; commands sent meanwhile wait for it."""
+    again at once; commands sent meanwhile wait for it. One that hangs for `patience` seconds is killed."""
 
     def __init__(
         self,
@@ -121,8 +123,11 @@ class ProcessMedia:
         ports: tuple[int, int] = (0, 0),
         on_load: OnLoad | None = None,
         on_death: OnDeath | None = None,
+        patience: float = PATIENCE,
     ) -> None:
-        self._listener = _Listener(on_event, on_load)
+        self._listener = _Listener(on_event, self._report_came)
+        self._on_load, self._patience = on_load, patience
+        self._silent_until: float | None = None  # by then it must have told something
         self._ports, self._on_death = ports, on_death
         self._process: asyncio.subprocess.Process | None = None
         self._socket: socket.socket | None = None
@@ -154,6 +159,8 @@ class ProcessMedia:
     def send(self, command: Command) -> None:
         """Raises ValueError for a command that the border cannot carry (see media_frames)."""
         self._unsent += encode(command)
+        if type(command) is Open and self._silent_until is None and self._socket is not None:
+            self._silent_until = self._loop.time() + self._patience
         if self._flush_handle is None and not self._is_writing and self._socket is not None:
             self._flush_handle = self._loop.call_soon(self._flush)  # one write for all of this turn of the loop
 
@@ -187,8 +194,15 @@ class ProcessMedia:
         if not data:
             self._loop.remove_reader(self._socket)
             return
+        self._silent_until = None
         for event in self._decoder.feed(data):
             self._listener.tell(event)  # type: ignore[arg-type]  # the process sends no commands
+
+    def _report_came(self, report: LoadReport) -> None:
+        if report.legs:
+            self._silent_until = self._loop.time() + self._patience
+        if self._on_load is not None:
+            self._on_load(report)
 
     async def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
@@ -219,15 +233,28 @@ class ProcessMedia:
 
     async def _keep_alive(self) -> None:
         while self._process is not None:
-            status = await self._process.wait()
+            why = await self._watch(self._process)
             await self._end()
             if self._on_death is not None:
-                self._on_death(f"the media process ended with status {status}")
+                self._on_death(f"the media process {why}")
             while self._process is None:
                 try:
                     await self._spawn()
                 except StateError:
                     await asyncio.sleep(_RESTART_DELAY)
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> str:
+        """How it ended, sooner or later."""
+        while True:
+            try:
+                async with asyncio.timeout(self._patience / 3):
+                    return f"ended with status {await process.wait()}"
+            except TimeoutError:
+                self._readable()  # we may be the one who was kept from listening
+                if self._silent_until is not None and self._loop.time() > self._silent_until:
+                    process.kill()
+                    await process.wait()
+                    return f"was killed: it has told nothing for {self._patience:g} s"
 
     async def _end(self) -> None:
         """Let go of the process; it ends when its socket does."""
@@ -235,7 +262,7 @@ class ProcessMedia:
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
             self._socket.close()
-        self._socket, self._is_writing = None, False
+        self._socket, self._is_writing, self._silent_until = None, False, None
         self._unsent.clear()
         process, self._process = self._process, None
         if process is None:
