@@ -36,6 +36,7 @@ setTimeout(spin, 0)
 """
 HANGING = "def hang():\n    while True: pass\ncall.dtmf(hang)\n"
 CHUNK = b"\xff" * 480
+BUSY = Limits(frames_rate=100_000, bytes_rate=1 << 30)  # of scripts that get more than any call could bring
 
 
 async def starts(alive: int, count: int) -> Figures:
@@ -93,7 +94,7 @@ async def _paced(stage: Stage, echoes: list[Script], seconds: float) -> Figures:
 
 async def border(count: int) -> Figures:
     """Round trips of one script, one after the other."""
-    async with open_stage() as stage:
+    async with open_stage(BUSY) as stage:
         script = await stage.play_echo()
         for _ in range(count):
             script.idle.clear()
@@ -141,7 +142,7 @@ async def _talk(stage: Stage, script: Script, is_answered: bool) -> None:
 
 async def growth(events: int) -> Figures:
     """MB that a script's PSS has grown by, from the tenth part of its events to the last."""
-    async with open_stage(Limits(frames_rate=100_000, bytes_rate=1 << 30)) as stage:
+    async with open_stage(BUSY) as stage:
         script = await stage.play(SMALL)
         sizes = []
         for _ in range(max(10, events // 100)):

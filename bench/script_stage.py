@@ -73,7 +73,7 @@ class Stage:
         await self.until_idle(script)
 
     async def until_idle(self, script: Script) -> None:
-        """RuntimeError: it has failed, and what it costs says nothing."""
+        """Or dead, which `ended` tells. RuntimeError: it has failed, and what it costs says nothing."""
         await asyncio.wait_for(script.idle.wait(), PATIENCE)
         if script.failure:
             raise RuntimeError(script.failure)

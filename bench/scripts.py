@@ -79,7 +79,7 @@ MEASUREMENTS = (
     Measurement("death", (8,), (2,), (("one that hangs is dead after, ms p50", _middle("death", 1, 0), "400"),)),
     Measurement(
         "memory",
-        (100,),
+        (ALIVE,),
         (10,),
         (
             ("memory of a small script, MB (PSS)", _middle("small"), "2.5"),

@@ -31,8 +31,8 @@ async def test_neighbours_lose_no_message() -> None:
 
 
 async def test_round_trips_one_after_the_other() -> None:
-    took = (await script_costs.border(20))["round_trips"]
-    assert len(took) == 20
+    took = (await script_costs.border(2500))["round_trips"]  # more than a call may send at once
+    assert len(took) == 2500
     assert min(took) > 0
 
 
