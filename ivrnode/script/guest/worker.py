@@ -24,6 +24,7 @@ from ivrnode.script.guest.runtime import Runtime
 from ivrnode.script.guest.websocket import Websocket
 from ivrnode.walls import kernel
 
+_LONG = 4096  # characters
 _HANGUP_HANDLERS = 1.0  # seconds for which async ones keep the sockets open
 
 
@@ -31,7 +32,8 @@ _HANGUP_HANDLERS = 1.0  # seconds for which async ones keep the sockets open
 def compile_script(source: str, filename: str) -> CodeType:
     """Raises SyntaxError. The zygote does it for the script that most calls run: its workers find the result here."""
     code: CodeType = compile(source, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    kernel.give_back_memory()  # a long script takes a megabyte to be compiled
+    if len(source) > _LONG:
+        kernel.give_back_memory()  # up to a megabyte, which the compiler needed
     return code
 
 
