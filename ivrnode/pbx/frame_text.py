@@ -18,10 +18,13 @@ def shorten(data: str | bytes) -> str:
     if len(data) <= LONG:
         return data
     try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError:
+        return orjson.dumps(_shorten(orjson.loads(data), "")).decode()[:MOST]
+    except (
+        orjson.JSONDecodeError,
+        orjson.JSONEncodeError,
+        RecursionError,
+    ):  # no JSON, or JSON nested beyond all reason
         return data[:MOST]
-    return orjson.dumps(_shorten(value, "")).decode()[:MOST]
 
 
 def _shorten(value: Any, key: str) -> Any:

@@ -19,6 +19,8 @@ from ivrnode.script import messages as m
 from ivrnode.script import ops
 
 Payload = memoryview
+_DEEPEST = 100
+"""Lists and tables in each other, in what a script asks for."""
 
 
 class Acknowledgement(NamedTuple):
@@ -281,6 +283,8 @@ def _fields(payload: Payload, **types: type) -> list[Any]:
     body = orjson.loads(payload)
     if not isinstance(body, dict) or body.keys() != types.keys():
         raise ValueError("wrong keys")
+    if not _is_shallow(body):
+        raise ValueError("nested too deep")  # it can be read, but not be written again: into another script's Boot
     values = []
     for name, wanted in types.items():
         value = body[name]
@@ -290,6 +294,16 @@ def _fields(payload: Payload, **types: type) -> list[Any]:
             raise ValueError(f"{name} is no {wanted.__name__}")
         values.append(value)
     return values
+
+
+def _is_shallow(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)]
+        level = [value for value in level if isinstance(value, dict | list)]
+        if not level:
+            return True
+    return False
 
 
 def _flag(payload: Payload) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,3 +27,9 @@ def test_binary_is_shown_by_its_length() -> None:
 @given(st.text(min_size=LONG + 1))
 def test_any_text_gives_a_bounded_line(text: str) -> None:
     assert len(shorten(text)) <= MOST
+
+
+@pytest.mark.parametrize("depth", [250, 300, 600, 1000, 5000])
+@pytest.mark.parametrize(("left", "right"), [("[", "]"), ('{"a":[', "]}")])
+def test_no_nesting_is_too_deep_for_a_line(depth: int, left: str, right: str) -> None:
+    assert shorten(left * depth + right * depth).startswith(left)

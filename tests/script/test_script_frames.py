@@ -64,6 +64,20 @@ def test_no_json_raises_anything_but_script_error(fields: dict[str, object]) -> 
             decode(op, 1, memoryview(json.dumps(fields).encode()))
 
 
+@pytest.mark.parametrize("depth", [10, 90, 200, 1000])
+def test_what_can_be_asked_can_be_told_to_another_script(depth: int) -> None:
+    """A hostile worker nests deeper than the core could write it again."""
+    head = b'{"what":"dial","arguments":' + b'{"a":' * depth + b"1" + b"}" * depth + b"}"
+    frame = memoryview(ops.BODY_HEAD.pack(len(head)) + head)
+    if depth < 100:
+        asked = decode(ops.REQUEST, 1, frame)
+        assert isinstance(asked, m.Request)
+        assert encode(m.Boot("", "", m.Facts("1", "en", "", "", "", "", "", params=asked.arguments)))
+    else:
+        with pytest.raises(ScriptError):
+            decode(ops.REQUEST, 1, frame)
+
+
 def test_a_length_over_the_cap_is_refused_with_the_head_alone() -> None:
     head = ops.HEADER.pack(ops.MAX_FRAME + 1, ops.LOG, 0)
     with pytest.raises(ScriptError, match="more than"):
