@@ -6,18 +6,16 @@ caller's call ── Announcement ──> phones ring ──answered──> a ca
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ivrnode.media import messages as media
+from ivrnode.pbx.call import Call
 from ivrnode.pbx.connection import Connection
 from ivrnode.pbx.refusal import RefusedError
 from ivrnode.pbx.sip_party import SipParty
+from ivrnode.pbx.switchboard import Switchboard
 from ivrnode.script.messages import Told
 from ivrnode.tenancy.tenant import Account
-
-if TYPE_CHECKING:
-    from ivrnode.pbx.call import Call
-    from ivrnode.pbx.switchboard import Switchboard
 
 NOT_TAKEN = 603
 

@@ -24,7 +24,7 @@ from ivrnode.pbx.hearing import Hearing
 from ivrnode.pbx.house import House
 from ivrnode.pbx.incoming_call import IncomingCall, State
 from ivrnode.pbx.masks import Masks
-from ivrnode.pbx.script_run import ScriptRun, Service
+from ivrnode.pbx.script_run import ScriptRun
 from ivrnode.pbx.sip_party import SipParty
 from ivrnode.pbx.sockets import Sockets
 from ivrnode.pbx.sound import SPEECH_TIMEOUT, Sound
@@ -43,7 +43,8 @@ _OF_THE_CALLER = (script.Hangup, script.Stream, script.ListenDigits)
 
 
 class Call(IncomingCall):
-    """Doors: `media_told`, `sip_told`, `script_acted`, `script_ended`, `end`."""
+    """Doors: `media_told`, `sip_told`, `script_acted`, `script_ended`, `end`. `services`, by the names that scripts ask
+    them by. `fall_back`: send the caller of a script that failed to his node's fallback; False: there is none."""
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Call(IncomingCall):
         party: SipParty,
         house: House,
         services: Mapping[str, Service],
+        fall_back: Callable[[Call, float], bool],
         on_gone: Callable[[Call], None],
         now: float,
     ) -> None:
@@ -59,17 +61,17 @@ class Call(IncomingCall):
         self.facts, self.node = facts, assignment.node
         self.caller, self.extension = facts.caller, assignment.node.extension
         self.assignment = assignment
-        self.company = Company()
+        self.company: Company[Call] = Company()
         self._has_caller = True
         self._effects, self._agenda, self._log = house.effects, house.agenda, house.log
-        self._on_gone = on_gone
+        self._services, self._fall_back, self._on_gone = services, fall_back, on_gone
         self._lang = facts.lang
         self._is_draining = self._is_giving_up = False
         self.secrets, self.masks = assignment.secrets, Masks(house.log, self.tenant)
-        self.script = ScriptRun(self, house, services)
         self.sound = Sound(self.id, party.leg, self.tenant, self._effects, self.tell)
         self.hearing = Hearing(party.leg, self._effects, self.tell, self.write)
         self.sockets = Sockets(self.id, self.tenant, house, self.secrets, self.masks, self.tell)
+        self.script = ScriptRun(self, assignment, self.sockets, house)
 
     # The leg of media.
 
@@ -128,7 +130,7 @@ class Call(IncomingCall):
         if self._is_giving_up:
             if event.item == APOLOGY and event.error and self.state is State.ANSWERED:
                 self.sound.play(script.Play(TONE, "pcm16", fallback.TONE_RATE, fallback.information_tone()))
-            elif not (self.sound.has_items or self.company.connection or self._house.fall_back(self, now)):
+            elif not (self.sound.has_items or self.company.connection or self._fall_back(self, now)):
                 self.end("error", now)
         elif not self.sound.has_items:
             self.company.drained(now)
@@ -180,7 +182,7 @@ class Call(IncomingCall):
             case script.CloseSocket():
                 self.sockets.close(action)
             case script.Request():
-                self.script.asks(action, now)
+                self._asks(action, now)
             case script.Stream():
                 self.hearing.stream(action)
             case script.ListenDigits():
@@ -195,6 +197,14 @@ class Call(IncomingCall):
                 self.script.kill("")
             case script.Ready():
                 pass
+
+    def _asks(self, action: script.Request, now: float) -> None:
+        self.script.asked(action)
+        service = self._services.get(action.what)
+        if service is None:
+            self.reply(action.request, error=f"{action.what} is no service of this core")
+        else:
+            service(self, action, now)
 
     def script_ended(self, end: ScriptEnd, now: float) -> None:
         self.script.ended(end, now)
@@ -350,3 +360,7 @@ class Call(IncomingCall):
         for what in ("max", "drain", "closing"):
             self._agenda.set((self.id, what), None)
         self._on_gone(self)
+
+
+Service = Callable[[Call, script.Request, float], None]
+"""What answers the script's requests of one name: by `Call.reply`, now or later; news of it go by `Call.tell`."""

@@ -2,39 +2,61 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Generic, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from ivrnode.pbx.announcement import Announcement
-    from ivrnode.pbx.call import Call
-    from ivrnode.pbx.connection import Connection
-    from ivrnode.sip import events as sip
+from ivrnode.sip import events as sip
+
+Leg = TypeVar("Leg")
+Leg_contra = TypeVar("Leg_contra", contravariant=True)
 
 
-class Host(Protocol):
+class Companion(Protocol):
+    """Somebody whom the caller is being connected with, or talks with."""
+
+    def press(self, digit: str) -> bool:
+        """A key of the caller; True: it went to who talks with him."""
+
+    def drained(self, now: float) -> None:
+        """The script's last sound was heard."""
+
+    def refer_told(self, event: sip.Referred | sip.Notified, now: float) -> None:
+        """How the far end follows a REFER."""
+
+    def call_ended(self, reason: str, now: float) -> None:
+        """The call is over, whatever is under way."""
+
+
+class Announced(Companion, Protocol):
+    """Somebody called for the caller, who does not talk with him yet."""
+
+    def hangup(self, now: float) -> None:
+        """The script does not want him any more."""
+
+
+class Host(Protocol[Leg_contra]):
     """What a call was dialled for: it has a script of its own, for the caller of another call."""
 
-    def accept(self, leg: Call, now: float) -> None:
+    def accept(self, leg: Leg_contra, now: float) -> None:
         """Its script wants to have the two joined."""
 
-    def reject(self, leg: Call, reason: str, now: float) -> None:
+    def reject(self, leg: Leg_contra, reason: str, now: float) -> None:
         """Its script does not want it."""
 
-    def moved(self, leg: Call) -> None:
+    def moved(self, leg: Leg_contra) -> None:
         """It went on to another node: `leg` is its call now."""
 
     def leg_ended(self, reason: str, now: float) -> None:
         """It is over."""
 
 
-class Company:
+class Company(Generic[Leg]):
     """`connection`: he is being connected, or talks. `announcements`, by request: called ones whose script has not
     accepted yet. `host`: what this call itself was dialled for."""
 
     def __init__(self) -> None:
-        self.connection: Connection | None = None
-        self.announcements: dict[int, Announcement] = {}
-        self.host: Host | None = None
+        self.connection: Companion | None = None
+        self.announcements: dict[int, Announced] = {}
+        self.host: Host[Leg] | None = None
 
     def press(self, digit: str) -> bool:
         """A key; True: it went to who talks with him."""
@@ -48,13 +70,6 @@ class Company:
     def refer_told(self, event: sip.Referred | sip.Notified, now: float) -> None:
         if self.connection is not None:
             self.connection.refer_told(event, now)
-
-    def pass_host(self, call: Call) -> None:
-        """`call` takes the place of this one."""
-        host, self.host = self.host, None
-        if host is not None:
-            call.company.host = host
-            host.moved(call)
 
     def part(self, reason: str, now: float) -> None:
         """It is over, with everybody."""

@@ -8,20 +8,18 @@ A call has one connection at a time. The call tells it of keys, of its own end a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ivrnode.media import messages as media
 from ivrnode.pbx.bridge import Bridge
+from ivrnode.pbx.call import Call
 from ivrnode.pbx.directory import caller_of
 from ivrnode.pbx.outcall import Outcall
 from ivrnode.pbx.refusal import RefusedError
 from ivrnode.pbx.sip_party import SipParty
+from ivrnode.pbx.switchboard import Switchboard
 from ivrnode.sip import events as sip
 from ivrnode.tenancy.tenant import Account
-
-if TYPE_CHECKING:
-    from ivrnode.pbx.call import Call
-    from ivrnode.pbx.switchboard import Switchboard
 
 
 class Connection:

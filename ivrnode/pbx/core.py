@@ -18,7 +18,8 @@ from ivrnode.media import messages as media
 from ivrnode.pbx.agenda import Agenda
 from ivrnode.pbx.assignment import Assignment, Introduction
 from ivrnode.pbx.breaker import Breaker
-from ivrnode.pbx.call import Call
+from ivrnode.pbx.call import Call, Service
+from ivrnode.pbx.connect_service import ConnectService
 from ivrnode.pbx.conversation import Conversation
 from ivrnode.pbx.directory import Directory
 from ivrnode.pbx.doorman import Doorman
@@ -29,7 +30,6 @@ from ivrnode.pbx.quotas import Quotas
 from ivrnode.pbx.reception import Reception
 from ivrnode.pbx.refusal import RefusedError
 from ivrnode.pbx.registration_desk import RegistrationDesk
-from ivrnode.pbx.script_run import Service
 from ivrnode.pbx.sip_party import SipParty
 from ivrnode.pbx.switchboard import Switchboard
 from ivrnode.script import messages as script
@@ -61,7 +61,7 @@ class Core:
         self._reception, self._desk, self._doorman = reception, desk, doorman
         self._effects, self._log = effects, log
         self.agenda, self.breaker, self.quotas = Agenda(), Breaker(), Quotas(reception.tenant_of)
-        self.house = House(effects, self.agenda, log, self.quotas, self.breaker, reception.tenant_of, self._fall_back)
+        self.house = House(effects, self.agenda, log, self.quotas, self.breaker, reception.tenant_of)
         self.on_gone: list[Callable[[Call], None]] = []
         self.on_parted: list[Callable[[Conversation], None]] = []
         self.exchange = Exchange(self.user_agent, effects, media_host)
@@ -69,7 +69,9 @@ class Core:
         self._switchboard = Switchboard(
             self.house, self.exchange, self._directory, reception, self.under_way, self._adopt
         )
-        self.services: dict[str, Service] = dict(self._switchboard.services)
+        connecting = ConnectService(self._switchboard, self.quotas)
+        self._fall_back = connecting.fall_back
+        self.services: dict[str, Service] = dict(connecting.services)
         self._is_draining = False
 
     def under_way(self) -> dict[str, Call | Conversation]:
@@ -147,7 +149,7 @@ class Core:
         event.session.reject(refused.status, now, refused.reason, refused.headers)
 
     def _new_call(self, assignment: Assignment, party: SipParty, now: float) -> Call:
-        call = Call(assignment, party, self.house, self.services, self._forget, now)
+        call = Call(assignment, party, self.house, self.services, self._fall_back, self._forget, now)
         self.calls[call.id] = call
         self.exchange.give(party, call)
         return call
@@ -170,9 +172,6 @@ class Core:
         call = self._new_call(assignment, party, now)
         call.begin(now)
         return call
-
-    def _fall_back(self, call: Call, now: float) -> bool:
-        return self._switchboard.fall_back(call, now)
 
     def _asked(self, event: sip.Asked, now: float) -> None:
         respond = self.user_agent.respond

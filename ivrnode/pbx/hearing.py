@@ -10,15 +10,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ivrnode.media import messages as media
 from ivrnode.pbx.effects import Effects
 from ivrnode.pbx.recording import Recording
 from ivrnode.script import messages as script
-
-if TYPE_CHECKING:
-    from ivrnode.pbx.call import Call
 
 EARLY_DIGITS = 64
 OF_THE_CALL = 0
@@ -135,9 +131,3 @@ class Hearing:
     def _command(self, command: media.Command) -> None:
         if not self._is_closed:
             self._effects.media(command)
-
-
-def watch_speech(call: Call, request: script.Request, now: float) -> None:
-    """The service `speech`: news whenever the caller starts or stops to speak."""
-    call.reply(request.request)
-    call.hearing.watch(request.request)

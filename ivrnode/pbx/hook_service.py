@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 
 from ivrnode.errors import ScriptError
 from ivrnode.pbx.arguments import Arguments
-from ivrnode.pbx.call import Call
+from ivrnode.pbx.call import Call, Service
 from ivrnode.pbx.house import House
 from ivrnode.pbx.incoming_call import State
-from ivrnode.pbx.script_run import Service
 from ivrnode.script.messages import Request, Told
 
 LONGEST_BODY = 1024 * 1024

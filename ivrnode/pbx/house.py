@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ivrnode.log import Log
 from ivrnode.pbx.agenda import Agenda
@@ -12,9 +11,6 @@ from ivrnode.pbx.breaker import Breaker
 from ivrnode.pbx.effects import Effects
 from ivrnode.pbx.quotas import Quotas
 from ivrnode.tenancy.tenant import Tenant
-
-if TYPE_CHECKING:
-    from ivrnode.pbx.call import Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +21,3 @@ class House:
     quotas: Quotas
     breaker: Breaker
     tenant_of: Callable[[str], Tenant | None]
-    fall_back: Callable[[Call, float], bool]
-    """Send the caller of a script that failed to his node's fallback; False: there is none."""

@@ -6,15 +6,11 @@ caller ──leg─┬─ the call that dials: its script waits, its stream is s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ivrnode.media import messages as media
+from ivrnode.pbx.assignment import Assignment
+from ivrnode.pbx.call import Call
 from ivrnode.pbx.dial import Dial
 from ivrnode.pbx.sip_party import Guest
-
-if TYPE_CHECKING:
-    from ivrnode.pbx.assignment import Assignment
-    from ivrnode.pbx.call import Call
 
 _LEFT = ("script", "finished", "transferred")
 

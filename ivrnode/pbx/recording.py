@@ -11,21 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from ivrnode.errors import ScriptError
 from ivrnode.media import messages as media
-from ivrnode.pbx.arguments import Arguments
 from ivrnode.pbx.house import House
-from ivrnode.pbx.sip_party import KEYS
-from ivrnode.script.messages import Request, Told
-
-if TYPE_CHECKING:
-    from ivrnode.pbx.call import Call
+from ivrnode.pbx.incoming_call import IncomingCall
+from ivrnode.script.messages import Facts
 
 RATE = 8000
-MOST_OF_A_CALL = 100
-LONGEST = 3600
+
+
+OnEnd = Callable[[float, str], None]
+"""Told the seconds that it has, and why it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +37,11 @@ class Wish:
 class Recording:
     """`id` names it for good."""
 
-    def __init__(self, call: Call, request: int, id: str, wish: Wish, house: House, now: float) -> None:
+    def __init__(
+        self, id: str, call: IncomingCall, facts: Facts, wish: Wish, house: House, now: float, on_end: OnEnd
+    ) -> None:
         self.id, self.wish = id, wish
-        self._call, self._request, self._house = call, request, house
+        self._call, self._facts, self._house, self._on_end = call, facts, house, on_end
         self._reason = ""
         self._size = 0  # bytes of one direction
         self._limit = 2 * round(RATE * wish.max_seconds)
@@ -95,7 +93,7 @@ class Recording:
         """Its last part has come."""
         self._reason = self._reason or "hangup"
         self._house.agenda.set((self._call.id, "silence"), None)
-        facts = self._call.facts
+        facts = self._facts
         self._file.close(
             {
                 "id": self.id,
@@ -111,49 +109,4 @@ class Recording:
             }
         )
         self._call.write("APP", 5, f"recording {self.id}: {self.seconds:.1f} s, {self._reason}")
-        self._call.tell(Told(self._request, "recorded", {"seconds": self.seconds, "reason": self._reason}))
-
-
-class RecordingService:
-    """The services `record` and `record.stop`. The script numbers its recordings: so it knows their ids at once."""
-
-    def __init__(self, house: House) -> None:
-        self._house = house
-
-    @property
-    def services(self) -> dict[str, Callable[[Call, Request, float], None]]:
-        return {"record": self._record, "record.stop": self._stop}
-
-    def _record(self, call: Call, request: Request, now: float) -> None:
-        try:
-            if not call.node.rec:
-                raise ScriptError("call.record: recording is off for this node (setting rec)")
-            number, wish = _read(request)
-            recording = Recording(call, request.request, f"{call.id}-{number}", wish, self._house, now)
-        except ScriptError as error:
-            call.reply(request.request, error=str(error))
-            return
-        call.write("APP", 5, f"recording {recording.id} begins")
-        call.reply(request.request, recording.id)
-        call.hearing.record(recording)
-
-    def _stop(self, call: Call, request: Request, now: float) -> None:
-        for recording in call.hearing.recordings:
-            if recording.id == request.arguments.get("id"):
-                recording.stop("stopped")
-
-
-def _read(request: Request) -> tuple[int, Wish]:
-    given = Arguments(request.arguments)
-    number = int(given.number("number", 0, 1, MOST_OF_A_CALL))
-    finish = given.line("finish", "", most=len(KEYS))
-    if not set(finish) <= set(KEYS):
-        raise ScriptError(f"call.record: finish must be keys, of {KEYS}")
-    silence = given.number("silence", 0, 0, LONGEST)
-    wish = Wish(
-        channels=int(given.number("channels", 2, 1, 2)),
-        max_seconds=given.number("max_seconds", LONGEST, 0.1, LONGEST),
-        silence=silence,
-        finish=finish,
-    )
-    return number, wish
+        self._on_end(self.seconds, self._reason)

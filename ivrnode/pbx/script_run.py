@@ -2,39 +2,36 @@
 
     start ──> runs ──Wait──> sleeps ──Wake──> runs ── ... ──dismiss: HungUp──> grace of 5 s ──> gone: `ended`
                 │                                                                └─ too long: kill
-                └─Request──> Service ──reply──> Reply
+                └─Request──> asked ──reply──> Reply
 
 Whatever the call tells the script goes through `tell`, and nothing reaches one that does not run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from ivrnode.errors import ScriptError
 from ivrnode.pbx import breaker
+from ivrnode.pbx.assignment import Assignment
 from ivrnode.pbx.house import House
+from ivrnode.pbx.incoming_call import IncomingCall
+from ivrnode.pbx.sockets import Sockets
 from ivrnode.script import messages as script
 from ivrnode.script.end import ScriptEnd
-
-if TYPE_CHECKING:
-    from ivrnode.pbx.call import Call
 
 GRACE = 5.0
 SOCKET_GRACE = 1.0
 SAME_MOMENT = 0.002
 """A script says with every answer how long it can wait: so exactly it is one and the same timer."""
 
-Service = Callable[["Call", script.Request, float], None]
-"""What answers the script's requests of one name: by `Call.reply`, now or later; news of it go by `Call.tell`."""
-
 
 class ScriptRun:
     """`is_alive`: the worker runs, or is being started."""
 
-    def __init__(self, call: Call, house: House, services: Mapping[str, Service]) -> None:
-        self._call, self._house, self._services = call, house, services
+    def __init__(self, call: IncomingCall, assignment: Assignment, sockets: Sockets, house: House) -> None:
+        self._call, self._assignment, self._sockets, self._house = call, assignment, sockets, house
         self.is_alive = self._is_muted = False
         self._requests: set[int] = set()
         self._boot: script.Boot | None = None
@@ -51,7 +48,7 @@ class ScriptRun:
         """False: there is no script that could run; the log says why."""
         call = self._call
         try:
-            boot = call.assignment.boot()
+            boot = self._assignment.boot()
         except ScriptError as error:
             call.write("SCRIPT", 1, f"the template cannot be used: {error}")
             return False
@@ -76,7 +73,7 @@ class ScriptRun:
         """The call is over for it: it has the grace to put its things in order."""
         if self.is_alive:
             self.tell(script.HungUp(reason, GRACE))
-            self._at("sockets", now + SOCKET_GRACE, lambda _: self._call.sockets.close_all())
+            self._at("sockets", now + SOCKET_GRACE, lambda _: self._sockets.close_all())
             self._at("grace", now + GRACE, lambda _: self.kill(""))
 
     def kill(self, reason: str) -> None:
@@ -122,14 +119,10 @@ class ScriptRun:
         self._wakes_at = None
         self._at("wake", None)
 
-    def asks(self, action: script.Request, now: float) -> None:
+    def asked(self, action: script.Request) -> None:
+        """It waits for an answer, if it said where to."""
         if action.request:
             self._requests.add(action.request)
-        service = self._services.get(action.what)
-        if service is None:
-            self.reply(action.request, error=f"{action.what} is no service of this core")
-        else:
-            service(self._call, action, now)
 
     def reply(self, request: int, value: Any = None, body: bytes = b"", error: str = "") -> None:
         """Answer a request, once. A refusal is also a line of the tenant's log."""

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from ivrnode.pbx.address_service import AddressService
 from ivrnode.pbx.core import Core
-from ivrnode.pbx.hearing import watch_speech
 from ivrnode.pbx.hook_service import HookService
 from ivrnode.pbx.http_service import HttpService
 from ivrnode.pbx.keys import KeyService
 from ivrnode.pbx.mail_service import MailService
-from ivrnode.pbx.recording import RecordingService
+from ivrnode.pbx.recording_service import RecordingService
 from ivrnode.pbx.sms_service import SmsService
 from ivrnode.pbx.sound_source import PlayService
+from ivrnode.pbx.speech_service import watch_speech
 from ivrnode.tenancy.gateways import MailServer, SmsGateway
 from ivrnode.tenancy.secrets import Secret
 

@@ -1,35 +1,18 @@
-"""Connects callers with somebody else: the services `transfer` and `dial`, the fallback, other nodes."""
+"""What connecting a caller takes: who is where, who tells whom, and calls made of far ends that talk already."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ivrnode.errors import ScriptError
-from ivrnode.pbx.announcement import Announcement
-from ivrnode.pbx.arguments import Arguments
 from ivrnode.pbx.assignment import Assignment
 from ivrnode.pbx.call import Call
-from ivrnode.pbx.dial import Dial
 from ivrnode.pbx.directory import Directory
 from ivrnode.pbx.exchange import Exchange
-from ivrnode.pbx.incoming_call import State
-from ivrnode.pbx.node_dial import NodeDial
-from ivrnode.pbx.refusal import RefusedError
-from ivrnode.pbx.script_run import Service
+from ivrnode.pbx.house import House
+from ivrnode.pbx.reception import Occupant, Reception
 from ivrnode.pbx.sip_party import SipParty
-from ivrnode.pbx.transfer import Transfer
-from ivrnode.script import ops
-from ivrnode.script.messages import Request
-from ivrnode.tenancy.tenant import Account, IvrNode
-
-if TYPE_CHECKING:
-    from ivrnode.pbx.house import House
-    from ivrnode.pbx.reception import Occupant, Reception
-
-RING_SECONDS = 30.0
-MOST_NODES = 10
-"""That one caller is handed to, one after the other: two nodes could do it for ever."""
+from ivrnode.tenancy.tenant import IvrNode
 
 Adopt = Callable[[Assignment, SipParty, float], Call]
 
@@ -46,124 +29,26 @@ class Switchboard:
         under_way: Callable[[], Mapping[str, Occupant]],
         adopt: Adopt,
     ) -> None:
-        self.agenda, self.exchange, self.directory = house.agenda, exchange, directory
-        self._quotas, self._reception, self._under_way, self.adopt = house.quotas, reception, under_way, adopt
-        self.services: dict[str, Service] = {
-            "transfer": self._transfer,
-            "dial": self._dial,
-            "dial.hangup": self._hang_up_dial,
-            "accept": self._accept,
-            "reject": self._reject,
-        }
-
-    def fall_back(self, call: Call, now: float) -> bool:
-        """The script cannot go on: send its caller to the node's fallback. False: there is none, or it may not be."""
-        dest = call.node.fallback
-        if not dest:
-            return False
-        try:
-            found = self._find(call, dest, "transfers", now)
-        except RefusedError as refused:
-            call.write("APP", 2, f"fallback {dest}: {refused.reason}")
-            return False
-        Transfer(self, call, 0, dest, RING_SECONDS).begin(found, now, is_drained=False)
-        return True
+        self.agenda, self.exchange, self.directory, self.adopt = house.agenda, exchange, directory, adopt
+        self._reception, self._under_way = reception, under_way
 
     def assign(self, call: Call, node: IvrNode) -> Assignment:
         """What the call is about when its caller goes on to `node`. Raises RefusedError."""
         return self._reception.reassign(call.assignment, node)
 
+    def lend(self, call: Call, node: IvrNode, params: Mapping[str, Any]) -> Assignment:
+        """As `assign`, for a second call of his beside the first. Raises RefusedError."""
+        return self._reception.lend(call.assignment, node, params, self._under_way().values())
+
     def hand_over(self, call: Call, assignment: Assignment, now: float) -> None:
         """The caller of `call`, which is done with him, gets another script."""
-        call.company.pass_host(self.adopt(assignment, call.party, now))
+        heir = self.adopt(assignment, call.party, now)
+        heir.company.host, call.company.host = call.company.host, None
+        if heir.company.host is not None:
+            heir.company.host.moved(heir)
         call.lose_caller(now)
 
     def announce(self, call: Call, party: SipParty, dest: str, params: Mapping[str, Any], now: float) -> Call:
         """`party` was called for the caller of `call`, and gets a call of its own. Raises RefusedError."""
-        return self.adopt(
-            self._reception.announce(call.assignment, dest, params, self._under_way().values()), party, now
-        )
-
-    def _transfer(self, call: Call, request: Request, now: float) -> None:
-        dest = ""
-        try:
-            arguments = Arguments(request.arguments)
-            dest = arguments.line("dest", most=ops.MAX_NUMBER)
-            is_drained = arguments.flag("drain")
-            timeout = arguments.number("timeout", RING_SECONDS, ops.LEAST_RING, ops.MOST_RING)
-            found = self._find(call, dest, "transfers", now)
-        except ScriptError as error:
-            call.reply(request.request, error=f"transfer: {error}")
-        except RefusedError as refused:
-            call.write("SCRIPT", 2, f"transfer to {dest}: {refused.reason}")
-            answer = {"ok": False, "dest": dest, "code": refused.status, "reason": refused.reason, "method": "bridge"}
-            call.reply(request.request, answer)
-        else:
-            Transfer(self, call, request.request, dest, timeout).begin(found, now, is_drained=is_drained)
-
-    def _dial(self, call: Call, request: Request, now: float) -> None:
-        dest = ""
-        try:
-            arguments = Arguments(request.arguments)
-            dest = arguments.line("dest", most=ops.MAX_NUMBER)
-            timeout = arguments.number("timeout", RING_SECONDS, ops.LEAST_RING, ops.MOST_RING)
-            params = request.arguments.get("params", {})
-            if not isinstance(params, dict):
-                raise ScriptError("params must be a table")
-            found = self._find(call, dest, "dials", now)
-            if isinstance(found, IvrNode):
-                assignment = self._reception.lend(call.assignment, found, params, self._under_way().values())
-        except ScriptError as error:
-            call.reply(request.request, error=f"dial: {error}")
-        except RefusedError as refused:
-            call.write("SCRIPT", 2, f"dial {dest}: {refused.reason}")
-            call.reply(request.request, {"ok": False, "code": refused.status, "reason": refused.reason})
-        else:
-            if isinstance(found, IvrNode):
-                NodeDial(self, call, request.request, dest, timeout).lend(assignment, now)
-            elif params.get("ivraction"):
-                Announcement(self, call, request.request, dest, timeout, params).begin(found, now)
-            else:
-                for key in params.keys() - {"timeout", "cobj", "ivraction"}:
-                    call.write(
-                        "SCRIPT", 4, f"dial {dest}: {key!r:.40} is ignored: a phone without ivraction reads none"
-                    )
-                Dial(self, call, request.request, dest, timeout).begin(found, now)
-
-    def _hang_up_dial(self, call: Call, request: Request, now: float) -> None:
-        number = request.arguments.get("dial")
-        dial = call.company.announcements.get(number) if isinstance(number, int) else None
-        if dial is not None:
-            dial.hangup(now)
-        elif isinstance(call.company.connection, Dial) and call.company.connection.request == number:
-            call.company.connection.hangup(now)
-
-    def _accept(self, call: Call, request: Request, now: float) -> None:
-        if call.company.host is None:
-            call.reply(request.request, error="accept: this leg was not dialled, or its caller is gone")
-        else:
-            call.company.host.accept(call, now)
-
-    def _reject(self, call: Call, request: Request, now: float) -> None:
-        try:
-            reason = Arguments(request.arguments).line("reason", "", most=ops.MAX_REASON)
-        except ScriptError as error:
-            call.reply(request.request, error=f"reject: {error}")
-            return
-        if call.company.host is None:
-            call.reply(request.request, error="reject: this leg was not dialled, or its caller is gone")
-        else:
-            call.company.host.reject(call, reason, now)
-
-    def _find(self, call: Call, dest: str, what: str, now: float) -> IvrNode | Account:
-        """Raises RefusedError."""
-        if call.state is not State.ANSWERED:
-            raise RefusedError(0, "the call is over")
-        if call.company.connection is not None:
-            raise RefusedError(491, "the caller is being connected already")
-        found = self.directory.find(call.tenant, call.node, dest)
-        if isinstance(found, IvrNode) and call.assignment.hops >= MOST_NODES:
-            raise RefusedError(483, f"{MOST_NODES} nodes in one call are the most")
-        if refusal := self._quotas.take(call.tenant, what, 1, now, call.id):
-            raise RefusedError(0, refusal)
-        return found
+        assignment = self._reception.announce(call.assignment, dest, params, self._under_way().values())
+        return self.adopt(assignment, party, now)
