@@ -41,6 +41,7 @@ async def hold_a_tone(house: House, caller: Caller) -> None:
     await caller.sound()
 
 
+@pytest.mark.slow
 async def test_bad_scripts_end_in_an_apology_and_the_neighbour_hears_nothing_of_it(
     open_house: OpenHouse, new_caller: NewCaller
 ) -> None:
@@ -113,6 +114,7 @@ async def test_a_port_in_use_is_named(open_house: OpenHouse) -> None:
             await open_house(scripts={}, config=f'[sip]\nlisten = ["udp:127.0.0.1:{port}"]\n')
 
 
+@pytest.mark.slow
 async def test_a_service_that_refuses_ends_in_an_apology(open_house: OpenHouse, new_caller: NewCaller) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -131,6 +133,7 @@ async def test_a_service_that_refuses_ends_in_an_apology(open_house: OpenHouse, 
     assert not any("sk-secret-value" in entry.text for entry in house.lines)
 
 
+@pytest.mark.slow
 async def test_when_the_media_process_dies_its_calls_end_and_the_next_one_works(
     open_house: OpenHouse, new_caller: NewCaller
 ) -> None:

@@ -26,6 +26,8 @@ from ivrnode.realtime.rules import Script
 from patience import PATIENCE
 from sound import tone, tone_level
 
+pytestmark = pytest.mark.slow  # the samples are tried on the desk as well
+
 if TYPE_CHECKING:
     from house import Caller, House
 

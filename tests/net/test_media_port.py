@@ -137,6 +137,7 @@ async def phone() -> AsyncIterator[Phone]:
     phone.udp.close()
 
 
+@pytest.mark.slow
 async def test_a_tone_goes_through_two_legs(world: World) -> None:
     first, second = await world.open(1), await world.open(2)
     for leg, remote in ((1, second), (2, first)):
@@ -178,10 +179,11 @@ async def test_mute_is_silence_within_the_next_frames_on_the_wire(world: World, 
     assert answer.value == 10_000 - stopped.played_ms
 
 
+@pytest.mark.slow
 async def test_packets_go_out_every_20_ms_and_their_clock_never_stops(world: World, phone: Phone) -> None:
     await world.open(1)
-    world.media.send(Connect(1, phone.address, "PCMA", 8))
     with Lateness() as lateness:
+        world.media.send(Connect(1, phone.address, "PCMA", 8))
         await phone.hears(lambda packets: len(packets) >= 50)
     world.media.send(Close(1))
     await world.until(lambda: world.loads)
@@ -195,6 +197,7 @@ async def test_packets_go_out_every_20_ms_and_their_clock_never_stops(world: Wor
     assert {packet.payload for packet in packets} == {WIRE_FORMATS["PCMA"].silence(20)}
 
 
+@pytest.mark.slow
 async def test_what_a_phone_says_is_heard(world: World, phone: Phone) -> None:
     address = await world.open(1)
     world.media.send(Connect(1, phone.address, "PCMU", 0))
@@ -233,6 +236,7 @@ async def test_garbage_is_dropped_counted_and_harms_nobody(world: World, phone: 
     assert statistics.packets_garbage >= 100
 
 
+@pytest.mark.slow
 async def test_the_load_is_reported(world: World, phone: Phone) -> None:
     await world.open(1)
     world.media.send(Connect(1, phone.address, "PCMU", 0))

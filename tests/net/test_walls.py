@@ -63,6 +63,7 @@ def test_check_says_that_no_script_will_start(home: Path) -> None:
     assert "a file of sound that breaks its decoder is held by limits and Landlock alone" in said
 
 
+@pytest.mark.slow
 def test_serve_refuses_to_start(home: Path) -> None:
     status, said = finished(ivrnode(home, "serve"))
     assert status == 1
@@ -71,6 +72,7 @@ def test_serve_refuses_to_start(home: Path) -> None:
     assert "listens on" not in said
 
 
+@pytest.mark.slow
 def test_serve_with_unsafe_scripts_warns_and_listens_on_loopback(home: Path) -> None:
     process = ivrnode(home, "serve", "--unsafe-scripts")
     lines = []
@@ -85,6 +87,7 @@ def test_serve_with_unsafe_scripts_warns_and_listens_on_loopback(home: Path) -> 
     assert any("listens on udp:127.0.0.1:" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_serve_with_unsafe_scripts_opens_nothing_to_strangers(home: Path) -> None:
     write_config(home, "0.0.0.0")
     status, said = finished(ivrnode(home, "serve", "--unsafe-scripts"))

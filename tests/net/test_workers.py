@@ -105,6 +105,7 @@ async def test_cpu_of_one_event_is_limited_and_no_one_elses() -> None:
         assert honest.lines == ["7"]
 
 
+@pytest.mark.slow
 async def test_a_slow_start_may_take_a_second_of_cpu() -> None:
     source = "import time\nend = time.process_time() + {}\nwhile time.process_time() < end: pass\nprint('done')"
     async with open_stage() as stage:
@@ -112,6 +113,7 @@ async def test_a_slow_start_may_take_a_second_of_cpu() -> None:
         assert "1000 ms" in (await stage.run(source.format(3)).ended()).text
 
 
+@pytest.mark.slow
 async def test_many_short_events_are_no_long_one() -> None:
     """CPU counts per event: a second of work in forty pieces kills nobody, however many wait in line."""
     async with open_stage() as stage:
@@ -147,6 +149,7 @@ async def test_who_answered_while_the_core_stood_still_is_not_killed() -> None:
         await script.idle()
 
 
+@pytest.mark.slow
 async def test_cpu_of_the_whole_call_is_limited_even_when_events_are_acknowledged_falsely() -> None:
     async with open_stage(limits=patient(cpu_call_seconds=1)) as stage:
         script = stage.run("""
@@ -225,6 +228,7 @@ async def test_a_start_that_takes_too_long_fails(monkeypatch: pytest.MonkeyPatch
         assert (await warm.hang_up()).reason == "finished"
 
 
+@pytest.mark.slow
 async def test_the_death_of_the_zygote_ends_all_and_a_new_one_takes_over() -> None:
     async with open_stage() as stage:
         scripts = [await stage.play("while_ = 1\n" + ECHO) for _ in range(10)]

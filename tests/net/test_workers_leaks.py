@@ -83,6 +83,7 @@ ws.on("open", lambda: call.stream(callback=lambda audio: ws.send({"type": "x", "
         assert sizes[-1] - sizes[10] < 128, sizes  # kB
 
 
+@pytest.mark.slow
 async def test_a_dead_zygote_ends_fifty_calls_cleanly_and_the_next_one_works() -> None:
     async with open_stage() as stage:
         await settle(stage)

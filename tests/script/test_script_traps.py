@@ -124,6 +124,7 @@ attempt("uname")
         assert script.lines[4] == "uname done"
 
 
+@pytest.mark.slow
 async def test_a_zygote_that_does_not_answer_holds_up_nobody() -> None:
     """Three hundred starts wait for it, more than its socket holds, and the core's loop goes on."""
     async with open_stage(pool=0) as stage:

@@ -47,6 +47,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_every_system_call_that_is_not_in_the_table_kills() -> None:
     column, _ = seccomp.ARCHITECTURES[platform.machine()]
     done = subprocess.run(
@@ -142,6 +143,7 @@ async def test_without_seccomp_no_script_starts(monkeypatch: pytest.MonkeyPatch)
             pass  # not reached
 
 
+@pytest.mark.slow
 async def test_unsafe_scripts_run_without_walls_but_with_the_same_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(net_workers, "probe", lambda: Walls("riscv64", pidfd=True))
     async with open_stage(is_unsafe=True) as stage:

@@ -9,6 +9,10 @@ import wave
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow  # a process for each test
+
 Write = Callable[[str], Path]
 SAMPLES = Path(__file__).parents[2] / "sample_scripts"
 DEFAULT = Path(__file__).parents[2] / "ivrnode" / "tenancy" / "default" / "ivrnode.py"

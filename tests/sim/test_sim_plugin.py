@@ -93,6 +93,8 @@ def test_runs_without_it_pay_nothing(folder: Path) -> None:
         """
 import sys
 
+pytestmark = pytest.mark.slow  # a pytest for each test
+
 def test_other():
     loaded = {name for name in sys.modules if name.startswith("ivrnode")}
     assert loaded == {"ivrnode", "ivrnode.testing"}
