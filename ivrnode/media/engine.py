@@ -176,7 +176,7 @@ class Engine:
             del self._guests[leg.number]
             leg.close()
             return
-        for guest in reversed(leg.guests[:]):
+        for guest in [guest for guest in reversed(self._guests.values()) if guest.line is leg]:
             self._close(guest, command, now)
         del self._legs[leg.number]
         self._wheel.remove(leg)

@@ -8,14 +8,11 @@ far end <──> session of the leg ─┬─ its own playout and ears: stand st
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ivrnode.media.ears import Ears
 from ivrnode.media.layers import Layers
+from ivrnode.media.leg import Leg
 from ivrnode.media.messages import Cleared, Closed, Event
-
-if TYPE_CHECKING:
-    from ivrnode.media.leg import Leg
 
 
 class Guest:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ivrnode.audio.format import AudioFormat
 from ivrnode.errors import ProtocolError
@@ -32,9 +32,6 @@ from ivrnode.rtp.packet import RtpPacket
 from ivrnode.rtp.session import RtpSession
 from ivrnode.rtp.telephone_event import DigitReceiver, DigitSender
 
-if TYPE_CHECKING:
-    from ivrnode.media.guest import Guest
-
 _FIRST_PACKET_WAIT = 0.3
 _RTCP_INTERVAL = 5.0
 _NO_RTP = 10
@@ -42,6 +39,16 @@ _MAX_SKIPPED_HEARD = 50  # frames
 _COMFORT_NOISE = 13  # RFC 3389: heard as silence
 _SENDING = ("sendrecv", "sendonly")
 _RECEIVING = ("sendrecv", "recvonly")
+
+
+class Seat(Protocol):
+    """Who speaks with the far end, and hears it: the leg's own, or a guest's."""
+
+    @property
+    def playout(self) -> Layers: ...
+
+    @property
+    def ears(self) -> Ears: ...
 
 
 class Leg:
@@ -62,7 +69,7 @@ class Leg:
         self._silence = self._wire.silence
         self.session = RtpSession(ids)
         self.playout = self._playing = Layers(number, self._wire.inside, emit)
-        self.guests: list[Guest] = []
+        self.guests: list[Seat] = []
         self._jitter = _jitter_buffer(self._wire)
         self._digits_in, self._digits_out = DigitReceiver(), DigitSender()
         self._is_dialing = False
@@ -281,7 +288,7 @@ class Leg:
     def _change_wire(self, wire: Wire) -> None:
         self._wire, self._silence = wire, wire.silence
         self._repeat = self._silence
-        seats: tuple[Leg | Guest, ...] = (self, *self.guests)
+        seats: tuple[Seat, ...] = (self, *self.guests)
         for seat in seats:
             seat.playout.change_format(wire.inside)
             seat.ears.change_source(wire.inside)
@@ -360,12 +367,12 @@ class Leg:
         """That of the sound which waits here and is handed over."""
         return self._wire.inside
 
-    def welcome(self, guest: Guest) -> None:
+    def welcome(self, guest: Seat) -> None:
         """It speaks with the far end from now on."""
         self.guests.append(guest)
         self.reseat()
 
-    def dismiss(self, guest: Guest) -> None:
+    def dismiss(self, guest: Seat) -> None:
         self.guests.remove(guest)
         self.reseat()
         self.listen()
