@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import gc
+import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def real_time() -> Iterator[None]:
+    """Nobody takes the clock with him."""
+    clock = time.monotonic
+    yield
+    assert time.monotonic is clock
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -36,7 +36,6 @@ class House:
         self.folder = folder
         self.lines: list[Entry] = []
         self._news = asyncio.Event()
-        self._time = ExitStack()
         self._write(
             "tenants/localhost/tenant.toml", f'access = "public"\nmax_calls = 100\n{tenant}\n' + _nodes(scripts)
         )
@@ -53,20 +52,22 @@ class House:
         self._config, self.log = loaded, log
 
     async def __aenter__(self) -> Self:
-        self.clock = self._time.enter_context(fair_time(asyncio.get_running_loop()))
-        self.runtime = Runtime(self._config, self.log)
-        world = self.runtime.world
-        self.clock.is_busy += [lambda: not world._workers.is_idle, lambda: bool(world._jobs)]
-        if not self._config.media.in_process:  # its clock is the machine's
-            self.clock.speed = 1.0
-        await self.runtime.__aenter__()
+        with ExitStack() as stack:
+            self.clock = stack.enter_context(fair_time(asyncio.get_running_loop()))
+            self.runtime = Runtime(self._config, self.log)
+            world = self.runtime.world
+            self.clock.is_busy += [lambda: not world._workers.is_idle, lambda: bool(world._jobs)]
+            if not self._config.media.in_process:  # its clock is the machine's
+                self.clock.speed = 1.0
+            await self.runtime.__aenter__()
+            self._time = stack.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.runtime.__aexit__(kind, error, trace)
-        self._time.close()
+        with self._time:
+            await self.runtime.__aexit__(kind, error, trace)
         assert not [entry.text for entry in self.lines if entry.text.startswith("internal error")]
 
     def uri(self, extension: str, transport: str = "udp") -> str:
