@@ -55,6 +55,14 @@ def proportional(pid: int) -> int:
     raise AssertionError("no Pss")
 
 
+def copied(pid: int) -> int:
+    """kB of pages that it has written to and shares with nobody. Needs to be root, or the process dumpable."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Private_Dirty:"):
+            return int(line.split()[1])
+    raise AssertionError("no Private_Dirty")
+
+
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
