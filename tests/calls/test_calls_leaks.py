@@ -40,7 +40,7 @@ async def ring(house: House, count: int) -> None:
     workers = house.runtime.world._workers
     workers._pool._until = 0.0  # half a minute later: as if none had come at once
     await until(lambda: not house.runtime.core.calls and len(workers._workers) == len(workers._pool) == 4)
-    await until(lambda: all(worker.host.is_ready for worker in workers._pool))
+    await until(lambda: all(worker.is_ready and worker.pid for worker in workers._pool))
     house.runtime.core.tick(time.monotonic() + 60)  # RFC 6026: a 2xx keeps its transaction for 32 s
     await until(lambda: "StreamConnection" not in kinds_of_objects())  # the far end's close comes a moment later
     house.lines.clear()

@@ -37,7 +37,7 @@ async def settle(stage: Stage) -> None:
     """The pool is full and ready, nothing is on its way."""
     workers = stage.workers
     workers._pool._until = 0.0  # half a minute later: as if none had come at once
-    await until(lambda: len(workers._pool) == 4 and all(worker.host.is_ready for worker in workers._pool))
+    await until(lambda: len(workers._pool) == 4 and all(worker.is_ready and worker.pid for worker in workers._pool))
     await until(lambda: len(workers._workers) == 4)
 
 
