@@ -26,12 +26,13 @@ PATIENCE = 60.0
 
 @dataclass(slots=True)
 class Script:
-    """One call. `sent`: when each message left, `back`: how many have come back."""
+    """One call. `sent`: when each message left, `back`: how many have come back. `death`: what it died of."""
 
     call: str
     began: float
     took_ms: float = 0.0  # to its first action
     ended: float = 0.0
+    death: str = ""
     failure: str = ""
     sent: list[float] = field(default_factory=list)
     back: int = 0
@@ -110,8 +111,9 @@ class Stage:
             script.failure = action.text
 
     def script_ended(self, call: str, end: ScriptEnd) -> None:
-        self.scripts[call].ended = time.monotonic()
-        self.scripts[call].idle.set()
+        script = self.scripts[call]
+        script.ended, script.death = time.monotonic(), end.text
+        script.idle.set()
 
 
 @asynccontextmanager
