@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # a pytest for each test
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 call.say("Press 1 for the office.")
@@ -92,8 +94,6 @@ def test_runs_without_it_pay_nothing(folder: Path) -> None:
     (folder / "test_other.py").write_text(
         """
 import sys
-
-pytestmark = pytest.mark.slow  # a pytest for each test
 
 def test_other():
     loaded = {name for name in sys.modules if name.startswith("ivrnode")}
