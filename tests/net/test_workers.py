@@ -254,7 +254,7 @@ async def main():
     async with open_stage() as stage:
         await stage.play("pass")
         stage.run("import time\\nwhile True: pass")
-        while not all(worker.pid for worker in stage.workers._workers.values()):
+        while not all(one.pid and one.is_ready for one in stage.workers._workers.values()):
             await asyncio.sleep(0.01)
         print(stage.workers._zygote.pid, *(worker.pid for worker in stage.workers._workers.values()), flush=True)
         await asyncio.Event().wait()

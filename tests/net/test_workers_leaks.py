@@ -103,7 +103,7 @@ async def test_a_dead_zygote_ends_fifty_calls_cleanly_and_the_next_one_works() -
         before = descriptors(os.getpid())
         scripts = [await stage.play(ECHO) for _ in range(50)]
         scripts.append(stage.run("while True: pass"))
-        await until(lambda: all(worker.pid for worker in stage.workers._workers.values()))
+        await until(lambda: all(one.pid and one.is_ready for one in stage.workers._workers.values()))
         pids = [worker.pid for worker in stage.workers._workers.values()]
         os.kill(stage.workers._zygote.pid, signal.SIGKILL)
         ends = await asyncio.gather(*(script.ended() for script in scripts))
