@@ -52,7 +52,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "aiosmtplib": ("net/outbound/mail.py",),
     "av": ("audio/codecs.py", "audio/resample.py", "audio/sound_file.py"),
     "click": ("cli.py", "commands/*.py", "realtime/command.py"),
-    "orjson": ("script/frames.py", "pbx/frame_text.py", "net/media/frames.py", "net/speech/*.py"),
+    "orjson": ("script/frames.py", "pbx/call/frame_text.py", "net/media/frames.py", "net/speech/*.py"),
     "py_nanotts": ("net/speech/engine.py",),
     "pytest": ("testing.py",),
     "uvloop": ("commands/serve.py",),
@@ -61,6 +61,9 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
 }
 """The files that a package from outside is known in."""
 BACKPORTS = {"audioop"}  # in the standard library up to 3.12, a package of the same name after it
+
+FLOORS = ("house", "party", "arrival", "call", "connect", "services")
+"""Of the hall of calls, from the ground up: each may use what is below it."""
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -108,6 +111,19 @@ def test_doors_between_rooms() -> None:
         and module.split(".")[1] not in {room(file), "errors", "record", "__version__", *ROOMS.get(room(file), ())}
     ]
     assert not wrong, "no door there"
+
+
+def test_floors_of_the_hall_of_calls() -> None:
+    folders = {folder.name for folder in (PACKAGE / "pbx").iterdir() if folder.is_dir()} - {"__pycache__"}
+    assert folders == set(FLOORS)
+    wrong = [
+        f"{name(file)}: {module}"
+        for number, floor in enumerate(FLOORS)
+        for file in (PACKAGE / "pbx" / floor).glob("*.py")
+        for module in imports(file)
+        if module.startswith("ivrnode.pbx.") and module.split(".")[2] not in FLOORS[: number + 1]
+    ]
+    assert not wrong, "what is above is not known below"
 
 
 def test_pure_rooms_know_no_world() -> None:

@@ -40,17 +40,17 @@ from ivrnode.net.sound.files import SoundError, Sounds
 from ivrnode.net.sound.recordings import Recordings, recording_operations
 from ivrnode.net.speech.service import Speech, SpeechError
 from ivrnode.net.web_hooks import WebHooks
+from ivrnode.pbx.arrival.doorman import Doorman
+from ivrnode.pbx.arrival.identity import Identity
+from ivrnode.pbx.arrival.reception import Reception
+from ivrnode.pbx.arrival.registration_desk import RegistrationDesk
 from ivrnode.pbx.core import Core
-from ivrnode.pbx.doorman import Doorman
-from ivrnode.pbx.effects import RecordingFile
-from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
-from ivrnode.pbx.identity import Identity
-from ivrnode.pbx.mail import Mail
+from ivrnode.pbx.house.effects import RecordingFile
+from ivrnode.pbx.house.http_messages import HttpRequest, HttpResponse
+from ivrnode.pbx.house.mail import Mail
+from ivrnode.pbx.house.prompt import Prompt
 from ivrnode.pbx.operations import call_operations
-from ivrnode.pbx.prompt import Prompt
-from ivrnode.pbx.reception import Reception
-from ivrnode.pbx.registration_desk import RegistrationDesk
-from ivrnode.pbx.services import offer_services
+from ivrnode.pbx.service_table import offer_services
 from ivrnode.script.end import ScriptEnd
 from ivrnode.script.guest.imports import ALLOWED
 from ivrnode.script.messages import Action, Boot, Event, OpenSocket

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from ivrnode.errors import ConfigError
-from ivrnode.pbx.hook_service import LONGEST_BODY, Answer, HookAnswer, HookRequest
+from ivrnode.pbx.services.hooks import LONGEST_BODY, Answer, HookAnswer, HookRequest
 
 PREFIX = "/call/"
 SECONDS = 10.0

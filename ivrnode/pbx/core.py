@@ -15,23 +15,23 @@ from collections.abc import Callable
 from ivrnode.errors import ProtocolError
 from ivrnode.log import Log
 from ivrnode.media import messages as media
-from ivrnode.pbx.agenda import Agenda
-from ivrnode.pbx.assignment import Assignment, Introduction
-from ivrnode.pbx.breaker import Breaker
-from ivrnode.pbx.call import Call, Service
-from ivrnode.pbx.connect_service import ConnectService
-from ivrnode.pbx.conversation import Conversation
-from ivrnode.pbx.directory import Directory
-from ivrnode.pbx.doorman import Doorman
-from ivrnode.pbx.effects import Effects
-from ivrnode.pbx.exchange import Exchange, Owner
-from ivrnode.pbx.house import House
-from ivrnode.pbx.quotas import Quotas
-from ivrnode.pbx.reception import Reception
-from ivrnode.pbx.refusal import RefusedError
-from ivrnode.pbx.registration_desk import RegistrationDesk
-from ivrnode.pbx.sip_party import SipParty
-from ivrnode.pbx.switchboard import Switchboard
+from ivrnode.pbx.arrival.assignment import Assignment, Introduction
+from ivrnode.pbx.arrival.directory import Directory
+from ivrnode.pbx.arrival.doorman import Doorman
+from ivrnode.pbx.arrival.reception import Reception
+from ivrnode.pbx.arrival.refusal import RefusedError
+from ivrnode.pbx.arrival.registration_desk import RegistrationDesk
+from ivrnode.pbx.call.call import Call, Service
+from ivrnode.pbx.connect.conversation import Conversation
+from ivrnode.pbx.connect.switchboard import Switchboard
+from ivrnode.pbx.house.agenda import Agenda
+from ivrnode.pbx.house.breaker import Breaker
+from ivrnode.pbx.house.effects import Effects
+from ivrnode.pbx.house.house import House
+from ivrnode.pbx.house.quotas import Quotas
+from ivrnode.pbx.party.exchange import Exchange, Owner
+from ivrnode.pbx.party.sip_party import SipParty
+from ivrnode.pbx.services.connect import ConnectService
 from ivrnode.script import messages as script
 from ivrnode.script.end import ScriptEnd
 from ivrnode.sip import events as sip

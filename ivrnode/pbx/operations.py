@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import Any
 
-from ivrnode.pbx.call import Call
-from ivrnode.pbx.conversation import Conversation
+from ivrnode.pbx.call.call import Call
+from ivrnode.pbx.connect.conversation import Conversation
 from ivrnode.pbx.core import Core
 
 REMEMBERED = 200

@@ -19,12 +19,12 @@ from typing import Any
 
 from ivrnode.errors import ScriptError
 from ivrnode.log import Log
+from ivrnode.pbx.arrival.doorman import Doorman
+from ivrnode.pbx.arrival.identity import Identity
+from ivrnode.pbx.arrival.reception import Reception
+from ivrnode.pbx.arrival.registration_desk import RegistrationDesk
 from ivrnode.pbx.core import Core
-from ivrnode.pbx.doorman import Doorman
-from ivrnode.pbx.identity import Identity
-from ivrnode.pbx.reception import Reception
-from ivrnode.pbx.registration_desk import RegistrationDesk
-from ivrnode.pbx.services import offer_services
+from ivrnode.pbx.service_table import offer_services
 from ivrnode.realtime.brain import Brain
 from ivrnode.realtime.faults import Faults
 from ivrnode.realtime.parrot import Parrot

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from ivrnode.errors import ConfigError
-from ivrnode.pbx.http_messages import HttpRequest
-from ivrnode.pbx.mail import Mail
+from ivrnode.pbx.house.http_messages import HttpRequest
+from ivrnode.pbx.house.mail import Mail
 from ivrnode.realtime.brain import Brain
 from ivrnode.realtime.faults import Faults
 from ivrnode.realtime.parrot import Parrot

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
+from ivrnode.pbx.house.http_messages import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
     from ivrnode.net.outbound.http_client import HttpClient

@@ -6,7 +6,7 @@ import json
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
+from ivrnode.pbx.house.http_messages import HttpRequest, HttpResponse
 
 
 class Web(Protocol):

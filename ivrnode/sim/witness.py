@@ -6,7 +6,7 @@ import re
 
 from ivrnode.log import Entry
 from ivrnode.media.messages import ItemDone
-from ivrnode.pbx.call import APOLOGY, Call
+from ivrnode.pbx.call.call import APOLOGY, Call
 from ivrnode.pbx.core import Core
 from ivrnode.sim.network import Clock
 from ivrnode.sim.phone import Phone

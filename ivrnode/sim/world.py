@@ -24,9 +24,9 @@ from ivrnode.net.sound.files import SoundError, Sounds
 from ivrnode.net.speech.service import SpeechError
 from ivrnode.net.speech.text import sentences
 from ivrnode.pbx.core import Core
-from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
-from ivrnode.pbx.mail import Mail
-from ivrnode.pbx.prompt import Prompt
+from ivrnode.pbx.house.http_messages import HttpRequest, HttpResponse
+from ivrnode.pbx.house.mail import Mail
+from ivrnode.pbx.house.prompt import Prompt
 from ivrnode.realtime.response import Sentence
 from ivrnode.script.end import ScriptEnd
 from ivrnode.script.messages import Action, Boot, Clock, Event, OpenSocket, Result

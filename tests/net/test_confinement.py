@@ -18,7 +18,7 @@ from ivrnode.net.sound.files import RATE, SoundError, Sounds
 from ivrnode.net.speech import process as speech_process
 from ivrnode.net.speech.service import Speech, SpeechError
 from ivrnode.net.speech.worker import ANSWER, REQUEST
-from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
+from ivrnode.pbx.house.http_messages import HttpRequest, HttpResponse
 from ivrnode.walls.confinement import SPEECH
 from net.hidden import NO_SECCOMP
 from sound import tone

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from ivrnode.net.outbound.http_client import HttpClient
 from ivrnode.net.outbound.policy import OutboundPolicy
-from ivrnode.pbx.http_messages import LONGEST_ANSWER, HttpRequest, HttpResponse
+from ivrnode.pbx.house.http_messages import LONGEST_ANSWER, HttpRequest, HttpResponse
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 BLOCKED = "blocked by outbound policy"

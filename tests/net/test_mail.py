@@ -14,7 +14,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from ivrnode.net.outbound.mail import MailSender
-from ivrnode.pbx.mail import Mail, Mailbox
+from ivrnode.pbx.house.mail import Mail, Mailbox
 from ivrnode.tenancy.gateways import MailServer
 
 MAIL = Mail(

@@ -14,8 +14,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from ivrnode.net.outbound.http_client import HttpClient
 from ivrnode.net.outbound.mail import MailSender
 from ivrnode.net.outbound.policy import OutboundPolicy
-from ivrnode.pbx.http_messages import HttpRequest
-from ivrnode.pbx.mail import Mail, Mailbox
+from ivrnode.pbx.house.http_messages import HttpRequest
+from ivrnode.pbx.house.mail import Mail, Mailbox
 from ivrnode.tenancy.gateways import MailServer
 from net.authority import Authority
 

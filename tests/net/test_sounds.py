@@ -12,8 +12,8 @@ import pytest
 from ivrnode.errors import ScriptError
 from ivrnode.net.sound import files
 from ivrnode.net.sound.files import FETCHED_AT_ONCE, SoundError, Sounds
-from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
-from ivrnode.pbx.prompt import Prompt
+from ivrnode.pbx.house.http_messages import HttpRequest, HttpResponse
+from ivrnode.pbx.house.prompt import Prompt
 from sound import decibels, tone, tone_level
 from sound_files import sound_file
 

@@ -13,7 +13,7 @@ import pytest
 from ivrnode.errors import ConfigError
 from ivrnode.net import web_hooks
 from ivrnode.net.web_hooks import WebHooks
-from ivrnode.pbx.hook_service import LONGEST_BODY, Answer, HookAnswer, HookRequest
+from ivrnode.pbx.services.hooks import LONGEST_BODY, Answer, HookAnswer, HookRequest
 
 TOKEN = "0123456789abcdef" * 2
 

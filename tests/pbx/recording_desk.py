@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ivrnode.media.messages import Command
-from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
-from ivrnode.pbx.mail import Mail
-from ivrnode.pbx.prompt import Prompt
+from ivrnode.pbx.house.http_messages import HttpRequest, HttpResponse
+from ivrnode.pbx.house.mail import Mail
+from ivrnode.pbx.house.prompt import Prompt
 from ivrnode.script.messages import Boot, Event, OpenSocket
 from ivrnode.sip.flow import Flow
 

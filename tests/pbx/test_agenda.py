@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivrnode.pbx.agenda import Agenda
+from ivrnode.pbx.house.agenda import Agenda
 
 STEPS = st.lists(
     st.one_of(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from world import World
 
-from ivrnode.pbx.breaker import KILLS, PAUSE, TRIAL, WINDOW, Breaker
+from ivrnode.pbx.house.breaker import KILLS, PAUSE, TRIAL, WINDOW, Breaker
 from ivrnode.pbx.operations import call_operations
 from ivrnode.script import messages as script
 from ivrnode.script.messages import Boot, Facts

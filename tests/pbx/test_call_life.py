@@ -9,8 +9,8 @@ import pytest
 from world import AT_PHONE, World, sdp
 
 from ivrnode.media import messages as media
-from ivrnode.pbx.call import APOLOGY, TONE
-from ivrnode.pbx.services import offer_services
+from ivrnode.pbx.call.call import APOLOGY, TONE
+from ivrnode.pbx.service_table import offer_services
 from ivrnode.script import messages as script
 from ivrnode.sip import events as sip
 from ivrnode.sip.address import NameAddr

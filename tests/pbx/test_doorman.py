@@ -10,8 +10,8 @@ from recording_desk import Desk
 from sip_strangers import Stranger
 from world import AT_CORE, World
 
-from ivrnode.pbx.bounded import Bounded
-from ivrnode.pbx.doorman import MOST, Doorman
+from ivrnode.pbx.arrival.doorman import MOST, Doorman
+from ivrnode.pbx.house.bounded import Bounded
 from ivrnode.sip.flow import Flow
 from ivrnode.sip.message import Response
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivrnode.pbx.frame_text import LONG, MOST, shorten
+from ivrnode.pbx.call.frame_text import LONG, MOST, shorten
 
 
 def test_audio_is_shown_by_its_length() -> None:

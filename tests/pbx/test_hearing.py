@@ -8,9 +8,9 @@ import pytest
 from world import TENANT, World
 
 from ivrnode.media import messages as media
-from ivrnode.pbx.http_messages import HttpRequest
-from ivrnode.pbx.prompt import Prompt
-from ivrnode.pbx.services import offer_services
+from ivrnode.pbx.house.http_messages import HttpRequest
+from ivrnode.pbx.house.prompt import Prompt
+from ivrnode.pbx.service_table import offer_services
 from ivrnode.script import messages as script
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from world import World
 
-from ivrnode.pbx.hook_service import AT_ONCE, LONGEST_BODY, PATIENCE, HookAnswer, HookRequest
-from ivrnode.pbx.services import offer_services
+from ivrnode.pbx.service_table import offer_services
+from ivrnode.pbx.services.hooks import AT_ONCE, LONGEST_BODY, PATIENCE, HookAnswer, HookRequest
 from ivrnode.script import messages as script
 
 if TYPE_CHECKING:

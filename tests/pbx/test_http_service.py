@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from world import World
 
-from ivrnode.pbx.http_messages import HttpResponse
-from ivrnode.pbx.services import offer_services
+from ivrnode.pbx.house.http_messages import HttpResponse
+from ivrnode.pbx.service_table import offer_services
 from ivrnode.script import messages as script
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import pytest
 from world import World
 
 from ivrnode.errors import ScriptError
-from ivrnode.pbx.http_messages import HttpResponse
-from ivrnode.pbx.mail import Mailbox
-from ivrnode.pbx.services import offer_services
+from ivrnode.pbx.house.http_messages import HttpResponse
+from ivrnode.pbx.house.mail import Mailbox
+from ivrnode.pbx.service_table import offer_services
 from ivrnode.script import messages as script
 from ivrnode.tenancy.gateways import MailServer, SmsGateway
 from ivrnode.tenancy.secrets import Secret

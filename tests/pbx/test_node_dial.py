@@ -10,7 +10,7 @@ from two_phones import TENANT, Phones
 from world import sdp
 
 from ivrnode.media import messages as media
-from ivrnode.pbx.call import APOLOGY
+from ivrnode.pbx.call.call import APOLOGY
 from ivrnode.script import messages as script
 from ivrnode.script.end import ScriptEnd
 from ivrnode.sip import events as sip

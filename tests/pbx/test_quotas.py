@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivrnode.pbx.quotas import RULES, SLICES, Quotas, Window
+from ivrnode.pbx.house.quotas import RULES, SLICES, Quotas, Window
 from ivrnode.tenancy.quotas import QuotaLimits
 
 

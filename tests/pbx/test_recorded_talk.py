@@ -8,7 +8,7 @@ import pytest
 from two_phones import Phones
 
 from ivrnode.media import messages as media
-from ivrnode.pbx.services import offer_services
+from ivrnode.pbx.service_table import offer_services
 from ivrnode.script import messages as script
 
 if TYPE_CHECKING:

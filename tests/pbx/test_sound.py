@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ivrnode.media import messages as media
-from ivrnode.pbx.sound import Sound
+from ivrnode.pbx.call.sound import Sound
 from ivrnode.script import messages as script
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from two_phones import Phones
 from world import sdp
 
 from ivrnode.media import messages as media
-from ivrnode.pbx.call import APOLOGY
-from ivrnode.pbx.incoming_call import State
+from ivrnode.pbx.call.call import APOLOGY
+from ivrnode.pbx.call.incoming_call import State
 from ivrnode.script import messages as script
 from ivrnode.script.end import ScriptEnd
 from ivrnode.sip import events as sip

@@ -10,11 +10,11 @@ from recording_desk import Desk
 
 from ivrnode.log import Entry, Log
 from ivrnode.media import messages as media
+from ivrnode.pbx.arrival.doorman import Doorman
+from ivrnode.pbx.arrival.identity import Identity
+from ivrnode.pbx.arrival.reception import Reception
+from ivrnode.pbx.arrival.registration_desk import RegistrationDesk
 from ivrnode.pbx.core import Core
-from ivrnode.pbx.doorman import Doorman
-from ivrnode.pbx.identity import Identity
-from ivrnode.pbx.reception import Reception
-from ivrnode.pbx.registration_desk import RegistrationDesk
 from ivrnode.script import messages as script
 from ivrnode.script.end import ScriptEnd
 from ivrnode.sip import events as sip

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ivrnode.net.outbound import websocket_client, websocket_clients, websocket_request
-from ivrnode.pbx import breaker, http_messages, script_run
+from ivrnode.pbx.call import script_run
+from ivrnode.pbx.house import breaker, http_messages
 from ivrnode.script import ops
 from ivrnode.script.limits import KIB, MIB, Limits
 

@@ -27,7 +27,7 @@ from ivrnode import __version__
 from ivrnode.errors import ProtocolError
 from ivrnode.net.outbound.failure import explain
 from ivrnode.net.outbound.policy import OutboundBlockedError, OutboundPolicy
-from ivrnode.pbx.http_messages import Header, HttpRequest, HttpResponse
+from ivrnode.pbx.house.http_messages import Header, HttpRequest, HttpResponse
 
 USER_AGENT = f"ivrnode/{__version__}"
 KEPT_SECONDS = 15.0

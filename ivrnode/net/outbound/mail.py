@@ -14,7 +14,7 @@ from pathlib import Path
 import aiosmtplib
 
 from ivrnode.net.outbound.failure import explain
-from ivrnode.pbx.mail import Mail, Mailbox
+from ivrnode.pbx.house.mail import Mail, Mailbox
 from ivrnode.tenancy.gateways import MailServer
 
 SECONDS = 30.0

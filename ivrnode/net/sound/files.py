@@ -22,8 +22,8 @@ from ivrnode.audio.format import BEST_RATE, LONGEST_SECONDS, MIN_RATE
 from ivrnode.errors import IvrNodeError
 from ivrnode.net.child import bare_environment, command
 from ivrnode.net.sound.worker import LONGEST_FILE, RATE
-from ivrnode.pbx.http_messages import HttpRequest, HttpResponse
-from ivrnode.pbx.prompt import Prompt
+from ivrnode.pbx.house.http_messages import HttpRequest, HttpResponse
+from ivrnode.pbx.house.prompt import Prompt
 
 FOLDER = "prompts"
 ENDINGS = (".wav", ".mp3", ".ogg", ".flac")

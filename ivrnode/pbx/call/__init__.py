@@ -1,0 +1,1 @@
+"""One call of a node, and what belongs to it alone."""

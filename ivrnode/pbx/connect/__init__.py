@@ -1,0 +1,1 @@
+"""Callers with somebody else: rung, bridged, lent to another node."""

@@ -1,0 +1,1 @@
+"""Far ends: their SIP sessions and legs of media, and who is told of them."""
