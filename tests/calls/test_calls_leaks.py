@@ -60,7 +60,7 @@ def kinds_of_objects() -> Counter[str]:
     return kinds
 
 
-@pytest.mark.parametrize("count", [80, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [80, pytest.param(2000, marks=pytest.mark.slow)])
 async def test_calls_leave_nothing_behind(count: int, open_house: OpenHouse) -> None:
     house = await open_house(scripts=SCRIPTS)
     house.clock.is_busy.clear()  # some script is always at work

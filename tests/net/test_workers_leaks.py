@@ -47,7 +47,7 @@ def objects() -> Counter[str]:
     return Counter(type(one).__name__ for one in gc.get_objects() if str(type(one).__module__).startswith("ivrnode."))
 
 
-@pytest.mark.parametrize("count", [100, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [100, pytest.param(2000, marks=pytest.mark.slow)])
 async def test_starts_and_ends_leave_nothing_behind(count: int) -> None:
     async with open_stage() as stage:
         zygote = stage.workers._zygote.pid
