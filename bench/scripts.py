@@ -58,7 +58,7 @@ MEASUREMENTS = (
         (TALKING, 8),
         (20, 1),
         (
-            ("50 messages a second each, ms p50 / p99", _spread("round_trips", 2), "3 at p99"),
+            ("50 messages a second each, ms p50 / p99", _spread("round_trips", 2), "5 at p99"),
             ("  CPU of the core, % of a core", _value("core"), ""),
             ("  CPU of the scripts", _value("scripts"), ""),
             ("  messages lost", _value("lost"), "0"),
