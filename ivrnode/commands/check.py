@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -64,6 +64,8 @@ def _tenants(config: Config) -> Iterator[Finding]:
                 yield WRONG, f"{node.extension}@{tenant.domain}: nobody has the number of its fallback, {node.fallback}"
             for name in sorted(set(node.secrets or ()) - known.keys()):
                 yield WRONG, f"{node.extension}@{tenant.domain}: {_missing_secret(name, known, tenant)}"
+            for problem in _voices({**config.speech.voices, **node.voices}, node.language):
+                yield NOTE, f"{node.extension}@{tenant.domain}: {problem}"
 
 
 def _missing_secret(name: str, known: Collection[str], tenant: Tenant) -> str:
@@ -78,6 +80,16 @@ def _missing_secret(name: str, known: Collection[str], tenant: Tenant) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f'did you mean "{close[0]}"? Else ' if close else ""
     return f'there is no secret "{name}": {hint}add [secrets.{name}] to {file}, or set the variable that its env names'
+
+
+def _voices(voices: Mapping[str, str], language: str) -> Iterator[str]:
+    from ivrnode.net.speech.engine import ENGINES
+
+    for lang, voice in voices.items():
+        if not any(engine.voice_for("", voice) for engine in ENGINES.values()):
+            yield f'there is no voice "{voice}": the usual one for {lang} is taken'
+    if not any(engine.voice_for(language, voices.get(language, "")) for engine in ENGINES.values()):
+        yield f'there is no voice for its language, "{language}": what it says is silence'
 
 
 def _script(where: str, config: Config, template: Template, node: IvrNode) -> Iterator[Finding]:

@@ -82,7 +82,7 @@ def run(
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ivrnode-script-") as folder, Studio() as studio:
         desk = Desk(studio, Path(folder), LiveWeb())
-        extension = desk.tenant.add_node(file, language=lang, settings=_settings(settings))
+        extension = desk.tenant.add_node(file, language=lang, rec=True, settings=_settings(settings))
         for name, value in {**_default_secrets(against), **_pairs(secrets, "--secret")}.items():
             desk.add_secret(name, value)
         _connect(desk, against, rules, faults)

@@ -138,7 +138,8 @@ class Ivr:
         return lambda: Script.parse(document)
 
     def _find(self, file: str | Path) -> Path:
-        for path in (self._here / file, Path.cwd() / file):
-            if path.is_file():
-                return path
-        raise ConfigError(f"there is no {file} in {self._here} nor in {Path.cwd()}")
+        folders = list(dict.fromkeys((self._here, Path.cwd())))
+        for folder in folders:
+            if (folder / file).is_file():
+                return folder / file
+        raise ConfigError(f"there is no {file} in {' nor in '.join(map(str, folders))}")

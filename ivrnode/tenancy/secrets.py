@@ -76,7 +76,8 @@ class Secrets:
         for placeholder, secret in self._by_placeholder.items():
             if placeholder in text:
                 if not secret.is_for(host):
-                    raise ScriptError(f'secret "{secret.name}" may not be sent to {host or "a URL without host"}')
+                    where = f"{host}, which is not among its hosts" if host else "a URL without host"
+                    raise ScriptError(f'secret "{secret.name}" may not be sent to {where}')
                 text = text.replace(placeholder, secret.value)
         return text
 

@@ -229,6 +229,18 @@ def test_check_tells_of_a_fallback_that_nobody_has(home: Path) -> None:
     assert lines == ["WRONG  101@a.example: nobody has the number of its fallback, 9"]
 
 
+def test_check_tells_of_what_has_no_voice(home: Path) -> None:
+    (home / "tenants" / "a.example" / "tenant.toml").write_text(
+        '[voices]\nen = "en-AU"\nde = "de-DE"\n[nodes.100]\n[nodes.101]\nlanguage = "ja"\n'
+    )
+    lines = [line.split(maxsplit=1)[1] for line in run("check").stdout.splitlines() if line.startswith("note")]
+    assert [line for line in lines if "voice" in line] == [
+        '100@a.example: there is no voice "en-AU": the usual one for en is taken',
+        '101@a.example: there is no voice "en-AU": the usual one for en is taken',
+        '101@a.example: there is no voice for its language, "ja": what it says is silence',
+    ]
+
+
 def test_check_tells_of_missing_walls(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ivrnode.net.scripts.walls.probe", lambda: Walls("riscv64"))
     result = run("check", status=1)

@@ -256,6 +256,10 @@ print(drained is call.on("drained", drained))
         ("call.on('hangup', 3)", "TypeError: the handler must be a function"),
         ("call.say('x').on('finished', print)", "ValueError: unknown event 'finished': one of done"),
         ("call.nosuch", "AttributeError: 'Call' object has no attribute 'nosuch'"),
+        ("call.play('welcome.wav')", """not 'welcome.wav'; a file is play(url="prompt:NAME")"""),
+        ("call.gather().digits", "AttributeError: no 'digits' here: the result has it, so write `await` before"),
+        ("system.http(url='https://h').code", "AttributeError: no 'code' here: the result has it"),
+        ("call.dial('100').ok", "AttributeError: no 'ok' here: the result has it"),
         ("tables['users']", "KeyError: 'users'"),
     ],
 )  # fmt: skip

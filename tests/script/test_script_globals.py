@@ -44,7 +44,8 @@ except TypeError:
     )
     assert script.lines == [
         "[1, {'x': None}] 2 {'a': [1, {'x': None}]} True False 1", "Bearer «crm» «openai»",
-        "\"no setting 'b' for this node\"", "\"no secret 'x' here, only: crm openai\"", "read-only",
+        "\"no setting 'b' for this node: set it, or give it a default in SETTINGS\"",
+        "\"no secret 'x' for this node, which has crm openai\"", "read-only",
     ]  # fmt: skip
 
 

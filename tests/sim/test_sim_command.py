@@ -50,6 +50,13 @@ def test_options_act_in_their_order(write: Write) -> None:
     assert (report["hung_up"], report["seconds"], report["errors"]) == ("caller", 5.0, [])
 
 
+def test_a_script_may_record(write: Write) -> None:
+    path = write("message = await call.record(max_seconds=2)\nconsole.log(message.reason)")
+    done = run(path, "--json")
+    assert done.returncode == 0, done.stderr
+    assert [moment["what"] for moment in json.loads(done.stdout)["timeline"] if moment["who"] == "log"] == ["max"]
+
+
 def test_against_the_stand_in(tmp_path: Path) -> None:
     rules = tmp_path / "rules.json"
     rules.write_text('{"rule": [{"turn": 1, "say": "Certainly."}]}', "utf-8")

@@ -98,7 +98,7 @@ class Call(Connecting, Outreach):
         url: str | None = None,
     ) -> Playback:
         if direction != "out":
-            raise ValueError(f'direction must be "out", not {direction!r}')
+            raise ValueError(f'direction must be "out", not {direction!r}; a file is play(url="prompt:NAME")')
         if (audio is None) == (url is None):
             raise ValueError("play needs either audio or url")
         check("background", background, bool)

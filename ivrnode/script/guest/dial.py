@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 from ivrnode.script.guest.emitter import Emitter
-from ivrnode.script.guest.result import Pending, Result
+from ivrnode.script.guest.result import Pending, Result, await_first
 from ivrnode.script.guest.runtime import Runtime
 from ivrnode.script.guest.services import Answer, Services
 
@@ -34,6 +34,9 @@ class Dial(Emitter):
 
     def __await__(self) -> Generator[Any, None, Result]:
         return self._pending.__await__()
+
+    def __getattr__(self, name: str) -> Any:
+        raise await_first(self, name)
 
     def _answered(self, result: Result) -> None:
         if not result.ok:

@@ -48,12 +48,12 @@ class Settings(Mapping[str, Any]):
 
     def secret(self, name: str) -> str:
         if name not in self._secrets:
-            raise KeyError(f"no secret {name!r} here, only: {' '.join(self._secrets) or 'none'}")
+            raise KeyError(f"no secret {name!r} for this node, which has {' '.join(self._secrets) or 'none'}")
         return self._secrets[name]
 
     def __getitem__(self, key: str) -> Any:
         if key not in self._values:
-            raise KeyError(f"no setting {key!r} for this node")
+            raise KeyError(f"no setting {key!r} for this node: set it, or give it a default in SETTINGS")
         return self._values[key]
 
     def __iter__(self) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Any
 from ivrnode.script import ops
 from ivrnode.script.guest.arguments import check, check_range
 from ivrnode.script.guest.playback import Playback
-from ivrnode.script.guest.result import Result
+from ivrnode.script.guest.result import Result, await_first
 from ivrnode.script.guest.runtime import Handler, Runtime, adapt
 
 KEYS = "0123456789*#ABCD"
@@ -131,6 +131,9 @@ class Gather:
         except asyncio.CancelledError:
             self.stop()
             raise
+
+    def __getattr__(self, name: str) -> Any:
+        raise await_first(self, name)
 
     def _prompted(self) -> None:
         if not self._digits and not self._result.done():

@@ -29,6 +29,13 @@ class Result:
 R = TypeVar("R", bound=Result)
 
 
+def await_first(asked: object, name: str) -> AttributeError:
+    """For the attribute `name` of what has to be awaited first: a script has forgotten to."""
+    return AttributeError(
+        f"no {name!r} here: the result has it, so write `await` before the call", name=name, obj=asked
+    )
+
+
 class Pending(Generic[R]):
     """Awaited, it gives the result, as often as one likes. Who gives up waiting stops nothing.
 
@@ -59,3 +66,6 @@ class Pending(Generic[R]):
 
     def __await__(self) -> Generator[Any, None, R]:
         return (yield from asyncio.shield(self._result))
+
+    def __getattr__(self, name: str) -> Any:
+        raise await_first(self, name)
