@@ -103,10 +103,17 @@ def import_(config: Config, file: Path, domain: str, is_replacing: bool, author:
 def unblock(config: Config, domain: str) -> None:
     """Let the scripts of DOMAIN start again in a running ivrnode, which stopped that after too many were killed."""
     from ivrnode.net.control import ControlClient
+    from ivrnode.tenancy.document import unknown
 
     with ControlClient(config.control.socket) as client:
-        if not client.call("tenant.unblock", tenant=domain):
-            click.echo(f"the scripts of {domain} were not blocked")
+        was_blocked = client.call("tenant.unblock", tenant=domain)
+    if was_blocked:
+        click.echo(f"the scripts of {domain} start again")
+        return
+    store = _store(config)
+    if domain not in store.tenants and domain not in store.errors:
+        raise ConfigError(unknown(domain, "tenant", store.tenants), file=str(config.tenants))
+    click.echo(f"the scripts of {domain} were not blocked")
 
 
 def _store(config: Config) -> TenantStore:

@@ -90,7 +90,9 @@ async def _run(new_voice: VoiceFactory, new_server: Callable[[Voice], RealtimeSe
         try:
             await server.start(host, port)
         except OSError as error:
-            raise click.ClickException(f"cannot listen on {host} port {port}: {error.strerror}") from None
+            raise click.ClickException(
+                f"cannot listen on {host} port {port}: {error.strerror}; --port takes another"
+            ) from None
         async with server:
             click.echo(f"listening on {server.url}")
             await stopped.wait()

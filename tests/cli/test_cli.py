@@ -327,6 +327,21 @@ def test_call_list(home: Path) -> None:
     assert output == "id=3f9c  tenant=a.example  node=100  caller=\\x1b[2J  seconds=1.5\n"
 
 
+def test_tenant_unblock(home: Path) -> None:
+    blocked = ["a.example"]
+
+    def unblock(tenant: str) -> bool:
+        return tenant in blocked and not blocked.remove(tenant)
+
+    with serving(home / "var" / "control.sock", {"tenant.unblock": unblock}):
+        assert run("tenant", "unblock", "a.example").output == "the scripts of a.example start again\n"
+        assert run("tenant", "unblock", "a.example").output == "the scripts of a.example were not blocked\n"
+        assert (
+            'unknown tenant "a.exmple": did you mean "a.example"?'
+            in run("tenant", "unblock", "a.exmple", status=1).output
+        )
+
+
 def test_call_hangup(home: Path) -> None:
     with serving(home / "var" / "control.sock", {"call.hangup": lambda id: id == "3f9c"}):
         assert run("call", "hangup", "3f9c").output == ""

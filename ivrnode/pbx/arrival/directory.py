@@ -32,8 +32,11 @@ class Directory:
         found = route(tenant, number) if tenant is not None else None
         is_allowed = any(fnmatchcase(number, pattern) for pattern in node.transfer_to)
         if not is_allowed and (node.transfer_to or found is None) and number != node.fallback:
-            rule = "transfer_to" if node.transfer_to else "the extensions of this tenant"
-            raise RefusedError(403, f"{number} is not allowed by {rule} (node {node.extension})")
+            if node.transfer_to:
+                raise RefusedError(403, f"{number} is not allowed by transfer_to (node {node.extension})")
+            raise RefusedError(
+                403, f"{number} is not allowed: no extension of this tenant, nor in transfer_to (node {node.extension})"
+            )
         if found is not None:
             return found
         if number and set(number) <= _SUBSCRIBER:
