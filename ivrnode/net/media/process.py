@@ -113,7 +113,8 @@ class MediaProcess:
 def main() -> None:
     """Arguments: the socketpair's descriptor, lowest and highest RTP port."""
     descriptor, low, high = map(int, sys.argv[1:4])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the core, which then lets this process end
+    for number in (signal.SIGINT, signal.SIGTERM):  # to all of us: the core ends the calls, then this process
+        signal.signal(number, signal.SIG_IGN)
     with suppress(OSError):
         os.nice(_NICENESS)
     with socket.socket(fileno=descriptor) as core:
