@@ -96,7 +96,7 @@ class Stage:
         return [size for size in map(memory_mb, self._pids()) if size is not None]
 
     def _pids(self) -> list[int]:
-        return [worker.pid for worker in self.workers._calls.values()]
+        return [worker.pid for worker in self.workers._calls.values() if worker.pid]
 
     def script_action(self, call: str, action: Action) -> None:
         script, now = self.scripts[call], time.monotonic()

@@ -128,6 +128,10 @@ class Stage:
         """Run it and wait until it has nothing to do for the first time."""
         script = self.run(source, **options)
         await script.until(lambda: script.all(m.Wait))
+        worker = self.workers._calls.get(script.call)
+        async with asyncio.timeout(PATIENCE):
+            while worker is not None and not worker.pid:
+                await asyncio.sleep(0)  # the zygote may tell it later than the script speaks
         return script
 
     def script_action(self, call: str, action: m.Action) -> None:

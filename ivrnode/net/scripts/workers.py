@@ -228,8 +228,10 @@ class ScriptWorkers:
         worker = self._workers.get(serial)
         if worker is not None:
             worker.pid, worker.pidfd = pid, pidfd
-        else:
-            os.close(pidfd)  # given up meanwhile; it finds its socket closed and ends
+        else:  # given up meanwhile, and perhaps so busy that it does not see its socket closed
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            os.close(pidfd)
 
     def worker_ended(self, serial: int, status: int) -> None:
         worker = self._workers.get(serial)
