@@ -8,7 +8,6 @@ import os
 import re
 import select
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -68,9 +67,9 @@ async def test_kill_before_it_was_ever_ready() -> None:
 async def test_who_is_known_too_late_to_be_killed_is_killed_then() -> None:
     """It may be so busy that it does not see that nobody wants it any more."""
     async with open_stage(pool=0) as stage:
-        with subprocess.Popen(["sleep", "600"]) as busy:
-            stage.workers.worker_forked(1_000_000, busy.pid, os.pidfd_open(busy.pid))
-            assert busy.wait(PATIENCE) == -signal.SIGKILL
+        busy = await asyncio.create_subprocess_exec("sleep", "600")
+        stage.workers.worker_forked(1_000_000, busy.pid, os.pidfd_open(busy.pid))
+        assert await asyncio.wait_for(busy.wait(), PATIENCE) == -signal.SIGKILL
 
 
 async def test_close_ends_every_call() -> None:

@@ -130,8 +130,8 @@ class Stage:
         await script.until(lambda: script.all(m.Wait))
         worker = self.workers._calls.get(script.call)
         async with asyncio.timeout(PATIENCE):
-            while worker is not None and not worker.pid:
-                await asyncio.sleep(0)  # the zygote may tell it later than the script speaks
+            while worker is not None and not worker.pid:  # noqa: ASYNC110 - the zygote may tell it later than it speaks
+                await asyncio.sleep(0)
         return script
 
     def script_action(self, call: str, action: m.Action) -> None:
