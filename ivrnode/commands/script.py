@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from ivrnode.commands._parameters import Keys, NewFile
 if TYPE_CHECKING:
     from ivrnode.sim.caller import Caller
     from ivrnode.sim.desk import Desk
+    from ivrnode.tenancy.declared import Setting
 
 STEPS = ("say", "interrupt", "play", "digits", "wait")
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -78,11 +79,11 @@ def run(
     from ivrnode.sim.live_web import LiveWeb
     from ivrnode.sim.studio import Studio
 
-    _check(file)
+    values = _settings(settings, _check(file))
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ivrnode-script-") as folder, Studio() as studio:
         desk = Desk(studio, Path(folder), LiveWeb())
-        extension = desk.tenant.add_node(file, language=lang, rec=True, settings=_settings(settings))
+        extension = desk.tenant.add_node(file, language=lang, rec=True, settings=values)
         for name, value in {**_default_secrets(against), **_pairs(secrets, "--secret")}.items():
             desk.add_secret(name, value)
         _connect(desk, against, rules, faults)
@@ -99,13 +100,17 @@ def run(
         raise SystemExit(1)
 
 
-def _check(file: Path) -> None:
-    """Raises ScriptError for a script that `template set` would refuse, in the words that it would use."""
+def _check(file: Path) -> dict[str, Setting]:
+    """What the script declares. Raises ScriptError for one that `template set` would refuse, in the words that it would
+    use."""
     from ivrnode.script.guest.imports import ALLOWED
+    from ivrnode.tenancy.declared import declared_settings
     from ivrnode.tenancy.lint import check, decode
 
-    if error := check(decode(file.read_bytes(), str(file)), str(file), ALLOWED):
+    text = decode(file.read_bytes(), str(file))
+    if error := check(text, str(file), ALLOWED):
         raise error
+    return declared_settings(text)
 
 
 def _connect(desk: Desk, against: str | None, rules: Path | None, faults: Sequence[str]) -> None:
@@ -147,14 +152,20 @@ def _act(caller: Caller, steps: Sequence[tuple[str, Any]]) -> None:
                 caller.waits(value)
 
 
-def _settings(pairs: Sequence[str]) -> dict[str, Any]:
-    """What reads as JSON is that, all else is text."""
+def _settings(pairs: Sequence[str], declared: Mapping[str, Setting]) -> dict[str, Any]:
+    """What reads as JSON is that, unless the script wants it as text; all else is text."""
+    from ivrnode.tenancy.declared import misspelled
+
     found: dict[str, Any] = {}
     for name, text in _pairs(pairs, "--settings").items():
         try:
             found[name] = json.loads(text)
         except ValueError:
             found[name] = text
+        if name in declared and declared[name].is_for(text) and not declared[name].is_for(found[name]):
+            found[name] = text
+    for problem in misspelled(declared, found):
+        click.echo(f"Warning: {problem}", err=True)
     return found
 
 

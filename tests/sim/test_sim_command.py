@@ -57,6 +57,14 @@ def test_a_script_may_record(write: Write) -> None:
     assert [moment["what"] for moment in json.loads(done.stdout)["timeline"] if moment["who"] == "log"] == ["max"]
 
 
+def test_a_setting_that_is_declared_as_text_stays_text(write: Write) -> None:
+    path = write('SETTINGS = {"office": "100", "tries": 3}\nconsole.log(repr(settings["office"]), settings["tries"])')
+    done = run(path, "--settings", "office=101", "--settings", "tries=5", "--settings", "offce=2", "--json")
+    logged = [moment["what"] for moment in json.loads(done.stdout)["timeline"] if moment["who"] == "log"]
+    assert logged == ["'101' 5"]
+    assert done.stderr == 'Warning: settings.offce is not declared by the script: did you mean "office"?\n'
+
+
 def test_against_the_stand_in(tmp_path: Path) -> None:
     rules = tmp_path / "rules.json"
     rules.write_text('{"rule": [{"turn": 1, "say": "Certainly."}]}', "utf-8")
