@@ -38,6 +38,12 @@ def phone() -> None:
     """Call a node from the shell."""
 
 
+def _account(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not all(value.partition(":")):
+        raise click.BadParameter("is not USER:PASSWORD, as in 100:a-long-password", param=parameter)
+    return value
+
+
 @phone.command()
 @click.argument("uri", callback=_target)
 @click.option(
@@ -46,7 +52,9 @@ def phone() -> None:
 @click.option("--record", type=NewFile(), help="Write what is heard to this WAV.")
 @click.option("--digits", default="", type=Keys(), help="Keys to press once it is answered, such as 12#.")
 @click.option("--for", "seconds", type=click.FloatRange(min=0), help="Hang up after so many seconds.")
-@click.option("--register", "account", metavar="USER:PASSWORD", help="Register at the URI's host first.")
+@click.option(
+    "--register", "account", metavar="USER:PASSWORD", callback=_account, help="Register at the URI's host first."
+)
 @click.option("--codec", "codecs", multiple=True, type=click.Choice(["PCMU", "PCMA", "G722"]), help="Offer only these.")
 def dial(
     uri: str,
@@ -72,6 +80,8 @@ def dial(
         raise click.ClickException(f"not answered: {error}{_hint(error, account)}") from None
     except IvrNodeError as error:
         raise click.ClickException(str(error)) from None
+    except ConnectionRefusedError:
+        raise click.ClickException(f"no way to {uri}: nobody listens there") from None
     except OSError as error:
         raise click.ClickException(f"no way to {uri}: {error.strerror or error}") from None
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -420,6 +421,19 @@ def test_serve_tells_which_walls_are_missing(
 )
 def test_phone_refuses_what_it_cannot_call(uri: str, message: str) -> None:
     assert message in run("phone", "dial", uri, status=2).output
+
+
+@pytest.mark.parametrize("account", ["100", "100:", ":secret", ""])
+def test_phone_wants_a_user_and_a_password(account: str) -> None:
+    output = run("phone", "dial", "sip:700@127.0.0.1", "--register", account, status=2).output
+    assert "is not USER:PASSWORD, as in 100:a-long-password" in output
+
+
+def test_phone_to_a_port_where_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    output = run("phone", "dial", f"sip:700@127.0.0.1:{port};transport=tcp", status=1).output
+    assert f"Error: no way to sip:700@127.0.0.1:{port};transport=tcp: nobody listens there\n" in output
 
 
 def test_phone_to_a_host_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
