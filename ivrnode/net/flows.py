@@ -161,8 +161,12 @@ class StreamConnection(asyncio.Protocol):
         self.flow = Flow("tcp", ("", 0), ("", 0), identity)
 
     def connection_made(self, transport: Any) -> None:
-        remote = transport.get_extra_info("peername")[:2]
         self._transport = transport
+        peer = transport.get_extra_info("peername")
+        if peer is None:  # he has gone again already; uvloop does not know any more who it was
+            transport.abort()
+            return
+        remote = peer[:2]
         self.flow = Flow("tcp", transport.get_extra_info("sockname")[:2], remote, self._identity)
         self._flows.sources[remote[0]] += 1
         self._flows.streams[self._identity] = self
@@ -210,7 +214,8 @@ class StreamConnection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._flows.streams.pop(self._identity, None)
+        if self._flows.streams.pop(self._identity, None) is None:
+            return
         self._flows.sources[self.flow.remote[0]] -= 1
         if not self._flows.sources[self.flow.remote[0]]:
             del self._flows.sources[self.flow.remote[0]]
