@@ -21,6 +21,7 @@ from ivrnode.script import ops
 Payload = memoryview
 _DEEPEST = 100
 """Lists and tables in each other, in what a script asks for."""
+_LONGEST_NUMBER = len(str(2**32))
 
 
 class Acknowledgement(NamedTuple):
@@ -163,6 +164,8 @@ def _ask(number: int, payload: Payload) -> m.Action:
     what, key = _fields(payload, what=str, key=str)
     if what not in ("mute", "stop", "tag", "item", "item_queued", "queued") or len(key) > ops.MAX_TAG:
         raise ValueError("unknown question")
+    if what == "stop" and not (key.isascii() and key.isdecimal() and len(key) <= _LONGEST_NUMBER):
+        raise ValueError("no number of an item")
     return m.Ask(number, what, key)
 
 

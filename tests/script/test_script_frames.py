@@ -207,6 +207,8 @@ def test_each_action(op: int, number: int, payload: bytes, expected: object) -> 
         (ops.PLAY, 1, ops.PLAY_HEAD.pack(0, 8000, False, 9) + b"tag"),
         (ops.PLAY, 1, ops.PLAY_HEAD.pack(0, 8000, False, 1) + b"\xff"),
         (ops.ASK, 1, b'{"what":"secrets","key":""}'),
+        (ops.ASK, 1, b'{"what":"stop","key":"a"}'),
+        (ops.ASK, 1, b'{"what":"stop","key":"99999999999999999999"}'),
         (ops.STREAM, 0, b'{"codec":"pcm16","rate":8000,"interval_ms":30,"pre_roll_ms":0,"hang_over_ms":0}'),
         (ops.STREAM, 0, b'{"codec":"opus","rate":8000,"interval_ms":20,"pre_roll_ms":0,"hang_over_ms":0}'),
         (ops.STREAM, 0, b'{"codec":"pcm16","rate":8000,"interval_ms":20,"pre_roll_ms":0,"hang_over_ms":10001}'),
