@@ -325,17 +325,52 @@ async def test_a_process_that_hangs_is_killed_and_started_again() -> None:
     await media.close()
 
 
+async def test_a_process_that_hangs_amid_a_stream_is_killed_though_nobody_calls() -> None:
+    world = World(ProcessMedia, patience=1.0)
+    media = world.media
+    assert isinstance(media, ProcessMedia)
+    await media.start()
+    await world.open(1)
+    media.send(Connect(1, None, "PCMU", 0))
+    media.send(Stream(1, "pcm16", 8000))
+    await world.until(lambda: world.of(Audio))
+    assert media.pid is not None
+    os.kill(media.pid, signal.SIGSTOP)
+    await world.until(lambda: world.deaths)
+    await media.close()
+
+
+async def test_who_stood_still_as_well_kills_nobody_for_it() -> None:
+    world = World(ProcessMedia, patience=1.0)
+    media = world.media
+    assert isinstance(media, ProcessMedia)
+    await media.start()
+    media.send(Open(1, HOST))
+    await asyncio.sleep(0)  # it is on its way
+    first = media.pid
+    assert first is not None
+    os.kill(first, signal.SIGSTOP)
+    time.sleep(1.5)  # noqa: ASYNC251 - so does the loop
+    await asyncio.sleep(0.1)
+    os.kill(first, signal.SIGCONT)
+    await world.until(lambda: world.of(Opened))
+    assert media.pid == first and not world.deaths
+    await media.close()
+
+
 async def test_a_process_without_legs_may_be_silent() -> None:
     world = World(ProcessMedia)
     media = world.media
     assert isinstance(media, ProcessMedia)
     await media.start()
     media.send(Open(1, HOST))
-    assert media._silent_until is not None
+    assert media._legs
     await world.until(lambda: world.of(Opened))
     media.send(Close(1))
     await world.until(lambda: world.of(Closed))
-    assert media._silent_until is None
+    media.send(Open(2, "192.0.2.1"))  # no address of ours
+    await world.until(lambda: world.of(OpenFailed, 2))
+    assert not media._legs
     await media.close()
 
 

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from ivrnode.errors import StateError
 from ivrnode.media.engine import Engine
-from ivrnode.media.messages import Command, Event, LoadReport, Open
+from ivrnode.media.messages import Closed, Command, Event, LoadReport, Open, OpenFailed
 from ivrnode.net.child import command, import_path
 from ivrnode.net.media.frames import Decoder, encode
 from ivrnode.net.media.process import READY
@@ -34,6 +34,8 @@ _CLOSE_TIMEOUT = 2.0
 _RESTART_DELAY = 1.0
 PATIENCE = 15.0
 """Seconds: a process with open legs reports every 5."""
+_LAPS = 3
+"""Silence is counted in laps that we were awake for: after a pause of the whole machine nobody is to blame."""
 _READ_SIZE = 262_144
 
 
@@ -125,9 +127,10 @@ class ProcessMedia:
         on_death: OnDeath | None = None,
         patience: float = PATIENCE,
     ) -> None:
-        self._listener = _Listener(on_event, self._report_came)
-        self._on_load, self._patience = on_load, patience
-        self._silent_until: float | None = None  # by then it must have told something
+        self._listener = _Listener(on_event, on_load)
+        self._patience = patience
+        self._legs: set[int] = set()  # while there are any, it has something to tell
+        self._silent_laps = 0
         self._ports, self._on_death = ports, on_death
         self._process: asyncio.subprocess.Process | None = None
         self._socket: socket.socket | None = None
@@ -159,8 +162,8 @@ class ProcessMedia:
     def send(self, command: Command) -> None:
         """Raises ValueError for a command that the border cannot carry (see media_frames)."""
         self._unsent += encode(command)
-        if type(command) is Open and self._silent_until is None and self._socket is not None:
-            self._silent_until = self._loop.time() + self._patience
+        if type(command) is Open:
+            self._legs.add(command.leg)
         if self._flush_handle is None and not self._is_writing and self._socket is not None:
             self._flush_handle = self._loop.call_soon(self._flush)  # one write for all of this turn of the loop
 
@@ -194,15 +197,11 @@ class ProcessMedia:
         if not data:
             self._loop.remove_reader(self._socket)
             return
-        self._silent_until = None
+        self._silent_laps = 0
         for event in self._decoder.feed(data):
+            if type(event) is Closed or type(event) is OpenFailed:
+                self._legs.discard(event.leg)
             self._listener.tell(event)  # type: ignore[arg-type]  # the process sends no commands
-
-    def _report_came(self, report: LoadReport) -> None:
-        if report.legs:
-            self._silent_until = self._loop.time() + self._patience
-        if self._on_load is not None:
-            self._on_load(report)
 
     async def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
@@ -223,6 +222,9 @@ class ProcessMedia:
             ours.close()
             await self._end()
             raise StateError(f"the media process did not start: {error}") from error
+        except asyncio.CancelledError:
+            ours.close()
+            raise
         if greeting != READY:
             ours.close()
             await self._end()
@@ -247,11 +249,12 @@ class ProcessMedia:
         """How it ended, sooner or later."""
         while True:
             try:
-                async with asyncio.timeout(self._patience / 3):
+                async with asyncio.timeout(self._patience / _LAPS):
                     return f"ended with status {await process.wait()}"
             except TimeoutError:
+                self._silent_laps = self._silent_laps + 1 if self._legs else 0
                 self._readable()  # we may be the one who was kept from listening
-                if self._silent_until is not None and self._loop.time() > self._silent_until:
+                if self._silent_laps > _LAPS:
                     process.kill()
                     await process.wait()
                     return f"was killed: it has told nothing for {self._patience:g} s"
@@ -262,8 +265,9 @@ class ProcessMedia:
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
             self._socket.close()
-        self._socket, self._is_writing, self._silent_until = None, False, None
+        self._socket, self._is_writing, self._silent_laps = None, False, 0
         self._unsent.clear()
+        self._legs.clear()
         process, self._process = self._process, None
         if process is None:
             return
