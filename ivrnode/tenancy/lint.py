@@ -23,6 +23,12 @@ _REFUSED_CALLS = {
 }
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
+_INSTEAD = {
+    **dict.fromkeys(("requests", "httpx", "aiohttp", "urllib3"), "system.http"),
+    **dict.fromkeys(("websockets", "websocket", "openai"), "Websocket"),
+    "smtplib": "system.email",
+}
+
 
 def check(text: str, file: str, imports: Collection[str]) -> ScriptError | None:
     """The first thing that keeps `text` from running as a script, None when there is nothing.
@@ -105,7 +111,8 @@ def _is_allowed(module: str, imports: Collection[str]) -> bool:
 
 
 def _not_allowed(module: str) -> str:
-    return f"import {module}: not allowed in a script"
+    instead = _INSTEAD.get(module.partition(".")[0])
+    return f"import {module}: not allowed in a script" + (f", use {instead}" if instead else "")
 
 
 def place(text: str, file: str, node: ast.AST, message: str) -> ScriptError:

@@ -40,6 +40,7 @@ def test_good_scripts(text: str) -> None:
         ),
         ("x = 1\nimport os\n", "ivrnode.py:2:1: import os: not allowed in a script"),
         ("import json, os.path\n", "ivrnode.py:1:1: import os.path: not allowed in a script"),
+        ("import requests\n", "ivrnode.py:1:1: import requests: not allowed in a script, use system.http"),
         ("import urllib\n", "ivrnode.py:1:1: import urllib: not allowed in a script"),
         ("from urllib import request\n", "ivrnode.py:1:1: import urllib: not allowed in a script"),
         ("from urllib.request import urlopen\n", "ivrnode.py:1:1: import urllib.request: not allowed in a script"),

@@ -107,14 +107,18 @@ def adapt(handler: Handler, count: int) -> Handler:
     """A handler that may be called with `count` arguments: one that accepts fewer gets the first of them."""
     if not callable(handler):
         raise TypeError(f"the handler must be a function, not {type(handler).__name__}")
-    room = _room(handler)
+    room = _room(handler, count)
     return handler if room is None or room >= count else lambda *arguments: handler(*arguments[:room])
 
 
-def _room(handler: Handler) -> int | None:
-    """How many positional arguments it takes; None: any number, or it does not tell."""
+def _room(handler: Handler, count: int) -> int | None:
+    """How many positional arguments it takes; None: any number, or it does not tell. Raises TypeError for a function
+    that cannot do with `count`."""
     if type(handler) is FunctionType and not handler.__dict__:  # not wrapped: no need for the long way by `inspect`
         code = handler.__code__
+        needed = code.co_argcount - len(handler.__defaults__ or ())
+        if needed > count:
+            raise TypeError(f"the handler wants {needed} arguments, it gets {count}")
         return None if code.co_flags & inspect.CO_VARARGS else code.co_argcount
     try:
         kinds = [parameter.kind for parameter in inspect.signature(handler).parameters.values()]
