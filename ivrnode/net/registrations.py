@@ -55,7 +55,7 @@ class RegistrationsFile:
                 self._log.write("REGISTER", 4, f"{count} registrations are back from {self._path}")
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, ProtocolError) as error:
+        except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError, ProtocolError) as error:
             text = f"{self._path} cannot be used ({type(error).__name__}: {error}): phones have to register again"
             self._log.write("REGISTER", 1, text)
 

@@ -48,7 +48,7 @@ class ScriptHost:
         self._audio_waiting: deque[tuple[int, int]] = deque()  # number of the event, its size
         self._audio_waiting_bytes = 0
         self._sockets: set[int] = set()
-        self._awaited: set[int] = set()  # items; 0: the end of the queue
+        self._awaited: dict[int, None] = {}  # items, in the order of the wishes; 0: the end of the queue
         self._kept: list[m.PlaybackDone | m.QueueDrained] = []
 
     @property
@@ -104,7 +104,7 @@ class ScriptHost:
         elif type(event) is m.SocketClosed:
             self._sockets.discard(event.socket)
         elif type(event) is m.PlaybackDone:
-            self._awaited.discard(event.item)
+            self._awaited.pop(event.item, None)
         self._queue.append((frame, kind))
         if kind in _ANSWERS:
             self._answers += 1
@@ -191,9 +191,9 @@ class ScriptHost:
 
     def _await(self, item: int, now: float) -> None:
         self._charge_frame(now)
-        self._awaited.add(item)
-        if len(self._awaited) > ops.MAX_AWAITED:
-            raise ScriptError("it waits for more sounds than can be heard")
+        self._awaited[item] = None
+        if len(self._awaited) > ops.MAX_AWAITED:  # a wish that came when the end was told already stays here
+            del self._awaited[next(iter(self._awaited))]
         if any(_item(event) == item for event in self._kept):
             self._release_kept()  # it ended before the script's wish came
 

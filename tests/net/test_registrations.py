@@ -113,7 +113,17 @@ async def test_what_is_over_does_not_come_back(tmp_path: Path, now: list[float])
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "7", '{"written": 1}', '{"written": 1, "bindings": [{}]}', "[" * 10000]
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        '{"written": 1}',
+        '{"written": 1, "bindings": [{}]}',
+        "[" * 10000,
+        '{"written": 1%s}' % ("0" * 400),
+    ],
 )
 async def test_a_broken_file_is_told_and_replaced(text: str, tmp_path: Path) -> None:
     house = House(tmp_path / "registrations.json")

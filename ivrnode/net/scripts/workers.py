@@ -308,7 +308,8 @@ class ScriptWorkers:
                     self._loop.add_writer(worker.sock, self._write, worker)
                 return
             except OSError:
-                return  # it is dying, its report is on the way
+                worker.kill()  # it is dying, as a rule: what it was not told could not be told later
+                return
             worker.unsent = memoryview(data)[size:] if size < len(data) else b""
         if worker.is_blocked:
             worker.is_blocked = False
