@@ -1,8 +1,9 @@
-"""All who listen to one leg: the stream, whoever wants to know when there is speech, the recording.
+"""All who listen to one leg: the stream, whoever wants to know of speech or of keys in tones, the recording.
 
 heard, said ─┬─> Voice ─┬─> Speech
              │          └─> Gate
              ├─> Tap ─> (Gate) ─> Audio
+             ├─> Keys ─> Digit
              └─> Recorder ─> Recorded
 """
 
@@ -12,7 +13,8 @@ from collections.abc import Callable
 
 from ivrnode.audio.format import AudioFormat
 from ivrnode.media.gate import Gate
-from ivrnode.media.messages import Audio, Event, Speech, Withheld
+from ivrnode.media.keys import Keys
+from ivrnode.media.messages import Audio, Digit, Event, Speech, Withheld
 from ivrnode.media.recorder import Recorder
 from ivrnode.media.tap import Tap
 from ivrnode.media.voice import QUIET_MS, Voice
@@ -23,8 +25,8 @@ class Ears:
     called."""
 
     __slots__ = (
-        "_emit", "_gate", "_is_watched", "_leg", "_on_change", "_recorder", "_source", "_stream", "_tap", "_voice",
-        "is_open",
+        "_emit", "_gate", "_is_watched", "_keys", "_leg", "_on_change", "_recorder", "_source", "_stream", "_tap",
+        "_voice", "is_open",
     )  # fmt: skip
 
     def __init__(
@@ -36,6 +38,7 @@ class Ears:
         self._tap: Tap | None = None
         self._gate: Gate | None = None
         self._voice: Voice | None = None
+        self._keys: Keys | None = None
         self._recorder: Recorder | None = None
 
     def feed(self, heard: bytes, said: bytes) -> None:
@@ -46,6 +49,8 @@ class Ears:
             chunk = self._tap.feed(heard)
             if chunk:
                 self._hand_over(self._tap, chunk)
+        if self._keys is not None and (key := self._keys.feed(heard)):
+            self._emit(Digit(self._leg, key))
         if self._recorder is not None:
             self._recorder.feed(heard, said)
 
@@ -79,7 +84,7 @@ class Ears:
 
     def change_source(self, source: AudioFormat) -> None:
         self._source = source
-        for listener in (self._tap, self._voice, self._recorder):
+        for listener in (self._tap, self._voice, self._keys, self._recorder):
             if listener is not None:
                 listener.change_source(source)
 
@@ -114,6 +119,11 @@ class Ears:
         self._is_watched = is_on
         self._changed()
 
+    def hear_keys(self) -> None:
+        if self._keys is None:
+            self._keys = Keys(self._source)
+        self._changed()
+
     def record(self, is_on: bool) -> None:
         if is_on and self._recorder is None:
             self._recorder = Recorder(self._leg, self._source, self._emit)
@@ -129,6 +139,7 @@ class Ears:
     def close(self, *, keeps_recording: bool = False) -> None:
         """Nobody listens any more; but for a recording that is to be kept, and the ear for speech with it."""
         self.stop_stream()
+        self._keys = None
         if not (keeps_recording and self.is_recording):
             self.record(is_on=False)
             self.watch(is_on=False)
@@ -138,5 +149,6 @@ class Ears:
             self._voice = None
         elif self._voice is None:
             self._voice = Voice(self._source)
-        self.is_open = self._tap is not None or self._recorder is not None or self._is_watched
+        listeners = (self._tap, self._recorder, self._keys)
+        self.is_open = self._is_watched or any(listener is not None for listener in listeners)
         self._on_change()

@@ -49,6 +49,7 @@ class Engine:
             messages.Ask: self._ask,
             messages.Stream: self._stream,
             messages.Watch: lambda leg, command, _: leg.ears.watch(command.is_on),
+            messages.HearKeys: lambda leg, _, now: leg.ears.hear_keys(),
             messages.Record: lambda leg, command, _: leg.ears.record(command.is_on),
             messages.SendDigits: lambda leg, command, _: leg.line.send_digits(command.digits),
             messages.Ring: lambda leg, _, now: leg.line.ring(),

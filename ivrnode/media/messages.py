@@ -136,6 +136,13 @@ class Watch:
 
 
 @record
+class HearKeys:
+    """Emit `Digit` also for keys that the far end sends as tones, until `Clear` or `Close`."""
+
+    leg: int
+
+
+@record
 class Record:
     """Emit `Recorded` about every 100 ms: both directions by one clock, pcm16 at 8000 Hz. Off: once more, the last."""
 
@@ -213,6 +220,7 @@ Command = (
     | Ask
     | Stream
     | Watch
+    | HearKeys
     | Record
     | SendDigits
     | Ring

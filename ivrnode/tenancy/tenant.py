@@ -56,6 +56,7 @@ class NodeRules:
     `transfer_to`: whom the script may connect a caller with, patterns such as "2?" or "+49*"; empty = the tenant's own
     extensions. `transfer_method`: "refer" = a caller's phone that can do it is sent to the new destination (RFC 3515),
     "bridge" = the call stays with us. `rec`: scripts may record the call (`call.record`).
+    `inband_dtmf`: keys are also heard as tones, from lines that send them in no other way.
     """
 
     language: str = option("en", parse=_language)
@@ -69,6 +70,7 @@ class NodeRules:
     transfer_method: str = option("bridge", choices=("bridge", "refer"))
     max_duration: int = option(7200, low=1, high=LONGEST_CALL)
     rec: bool = False
+    inband_dtmf: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

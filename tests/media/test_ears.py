@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 from ivrnode.audio.format import AudioFormat
 from ivrnode.audio.vad import Edge
 from ivrnode.media.gate import Gate
-from ivrnode.media.messages import Audio, Play, Record, Recorded, Speech, Stream, Watch, Withheld
+from ivrnode.media.messages import (
+    Audio,
+    Clear,
+    Digit,
+    HearKeys,
+    Play,
+    Record,
+    Recorded,
+    Speech,
+    Stream,
+    Watch,
+    Withheld,
+)
 from ivrnode.media.voice import QUIET_MS
 from ivrnode.realtime.input_buffer import InputAudioBuffer, SpeechStarted, SpeechStopped
 from sound import tone, tone_level
@@ -183,3 +195,25 @@ def test_a_recording_ends_with_its_last_part_even_when_nothing_is_left(desk: Des
         (640, 640, True),
         (0, 0, True),
     ]
+
+
+@pytest.mark.parametrize("codec", ["PCMU", "PCMA", "G722"])
+def test_keys_in_tones_are_heard_where_they_are_asked_for(desk: Desk, codec: str) -> None:
+    phone = desk.call(1, codec)
+    five = mixed(tone(770, RATE, 100, 5000), tone(1336, RATE, 100, 5000))
+    talk(desk, phone, five + pause(200))
+    assert desk.of(Digit) == []
+    desk.command(HearKeys(1))
+    talk(desk, phone, pause(100) + five + pause(100) + said(300) + five + pause(200))
+    assert desk.of(Digit) == [Digit(1, "5")] * 2
+    desk.command(Clear(1))
+    talk(desk, phone, five + pause(200))
+    assert len(desk.of(Digit)) == 2
+
+
+def mixed(one: bytes, other: bytes) -> bytes:
+    return b"".join(
+        (int.from_bytes(one[at : at + 2], "little", signed=True)
+         + int.from_bytes(other[at : at + 2], "little", signed=True)).to_bytes(2, "little", signed=True)
+        for at in range(0, len(one), 2)
+    )  # fmt: skip

@@ -72,6 +72,18 @@ async def test_who_is_known_too_late_to_be_killed_is_killed_then() -> None:
         assert await asyncio.wait_for(busy.wait(), PATIENCE) == -signal.SIGKILL
 
 
+async def test_who_is_gone_is_neither_told_nor_killed_again() -> None:
+    """Another one's may be the number of its pidfd by now."""
+    async with open_stage(pool=0) as stage:
+        script = await stage.play(ECHO)
+        worker = stage.workers._calls[script.call]
+        script.send(m.DigitPressed("1"))
+        stage.workers.worker_ended(worker.serial, 0)
+        stage.workers._flush()
+        assert worker.host.has_to_send
+        assert worker.pidfd == -1
+
+
 async def test_close_ends_every_call() -> None:
     async with open_stage() as stage:
         scripts = [await stage.play(ECHO), await stage.play(ECHO), stage.run("while True: pass")]

@@ -287,3 +287,10 @@ def test_mute_calls_the_reading_off(world: World) -> None:
     play(world, "prompt:hello")
     world.act(script.Ask(3, "mute"))
     assert world.desk.hushed == [1]
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_keys_in_tones_where_the_node_says_so(tmp_path: Path, desk: Desk, is_on: bool) -> None:
+    world = World(tmp_path, desk, TENANT + f"inband_dtmf = {str(is_on).lower()}\n")
+    world.call()
+    assert desk.of_kind(media.HearKeys) == [media.HearKeys(world.leg)] * is_on

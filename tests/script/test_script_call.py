@@ -249,7 +249,7 @@ print(drained is call.on("drained", drained))
         ("call.stream(callback=print, interval='1')", "TypeError: interval must be int or float, not str"),
         ("call.dtmf('1')", "TypeError: the handler must be a function, not str"),
         ("call.dtmf(lambda digit, more: None)", "TypeError: the handler wants 2 arguments, it gets 1"),
-        ("setTimeout(lambda number: None, 5)", "TypeError: the handler wants 1 arguments, it gets 0"),
+        ("setTimeout(lambda number: None, 5)", "TypeError: the handler wants 1 argument, it gets 0"),
         ("call.hangup(drain=1)", "TypeError: drain must be bool, not int"),
         ("call.log('x', 10)", "ValueError: level must be from 0 to 9"),
         ("call.log('x', True)", "TypeError: level must be int, not bool"),

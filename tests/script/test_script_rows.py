@@ -65,14 +65,6 @@ call.dtmf({handler})
     assert (script.lines, script.failures) == (["key"], [])
 
 
-async def test_a_handler_that_wants_more_is_an_error_of_its_own(stage: Stage) -> None:
-    script = await stage.play("call.dtmf(lambda digit, more: print('key'))")
-    script.send(m.DigitPressed("1"))
-    await script.idle()
-    assert "missing 1 required positional argument: 'more'" in script.failures[0]
-    assert not script.all(m.Failed)[0].is_fatal
-
-
 async def test_every_handler_of_an_event_runs_though_one_fails(stage: Stage) -> None:
     script = await connected(
         stage,

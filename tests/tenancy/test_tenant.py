@@ -136,7 +136,7 @@ LANGUAGE = 'two lower-case letters (ISO 639), as in "en" or "de"'
         (
             "[nodes.1]\naliases = []",
             '2: nodes.1.aliases: unknown key "aliases": known here: language, access, voices, settings, secrets, '
-            "fallback, fallback_text, transfer_to, transfer_method, max_duration, rec, display, mode",
+            "fallback, fallback_text, transfer_to, transfer_method, max_duration, rec, inband_dtmf, display, mode",
         ),
         ("[nodes.1]\nfallback = '1'", "2: nodes.1.fallback: must be another extension than the node's own"),
         (

@@ -28,9 +28,9 @@ _DONE = struct.Struct("!IBqqq?")
 _AUDIO_KIND, _RECORDED_KIND, _PLAY_KIND, _DONE_KIND = range(4)
 _RARE: tuple[type[Any], ...] = (
     messages.Open, messages.Connect, messages.Start, messages.Fail, messages.Mute, messages.StopItem, messages.Ask,
-    messages.Stream, messages.Watch, messages.Record, messages.SendDigits, messages.Ring, messages.Bridge,
-    messages.Unbridge, messages.Join, messages.Clear, messages.Cleared, messages.Close, messages.Opened,
-    messages.OpenFailed, messages.Speech, messages.Withheld, messages.Digit, messages.Drained,
+    messages.Stream, messages.Watch, messages.HearKeys, messages.Record, messages.SendDigits, messages.Ring,
+    messages.Bridge, messages.Unbridge, messages.Join, messages.Clear, messages.Cleared, messages.Close,
+    messages.Opened, messages.OpenFailed, messages.Speech, messages.Withheld, messages.Digit, messages.Drained,
     messages.FirstPacket, messages.FirstAudio, messages.NoRtp, messages.Answer, messages.Statistics, messages.Closed,
     messages.LoadReport,
 )  # fmt: skip

@@ -330,11 +330,13 @@ class ScriptWorkers:
     def _forget(self, worker: _Worker, end: ScriptEnd) -> None:
         if self._workers.pop(worker.serial, None) is None:
             return
+        worker.end = end  # also for what is still to be flushed in this turn
         self._loop.remove_reader(worker.sock)
         self._loop.remove_writer(worker.sock)
         worker.sock.close()
         if worker.pidfd >= 0:
             os.close(worker.pidfd)
+            worker.pidfd = -1  # the number is another's soon
         self._uids.discard(worker.uid)
         if worker in self._pool:  # it died by itself
             self._pool.remove(worker)

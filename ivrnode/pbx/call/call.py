@@ -120,6 +120,8 @@ class Call(IncomingCall):
         """The caller is there: the script starts."""
         self._answered(self.node.max_duration, now)
         self.write("APP", 4, f"answered {self.caller or 'anonymous'} for {self.extension} at {self.party.name}")
+        if self.node.inband_dtmf:
+            self._effects.media(media.HearKeys(self.party.leg))
         if not self.script.start(now):
             self.give_up(now)
 

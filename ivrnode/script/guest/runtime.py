@@ -118,7 +118,7 @@ def _room(handler: Handler, count: int) -> int | None:
         code = handler.__code__
         needed = code.co_argcount - len(handler.__defaults__ or ())
         if needed > count:
-            raise TypeError(f"the handler wants {needed} arguments, it gets {count}")
+            raise TypeError(f"the handler wants {needed} argument{'s' * (needed != 1)}, it gets {count}")
         return None if code.co_flags & inspect.CO_VARARGS else code.co_argcount
     try:
         kinds = [parameter.kind for parameter in inspect.signature(handler).parameters.values()]
