@@ -19,9 +19,9 @@ FRAME_MS = 20
 _ROWS, _COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
 _KEYS = ("123A", "456B", "789C", "*0#D")
 _LEAST_RMS = 200  # of 32767: about -44 dB
-_LEAST_SHARE = 0.55  # of the power: a tone that is 1.5 % off, as it may be, is found with half of its own
+_LEAST_SHARE = 0.45  # of the power: a tone that is 1.5 % off, as it may be, is found with less than half of its own
 _LEAST_LEAD = 4.0  # times the power of the next tone of its group
-_MOST_TWIST = 6.3  # times the power of the other tone: 8 dB
+_MOST_TWIST = 10.0  # times the power of the other tone: 10 dB, of which being off takes up to 3
 _FRAMES = 2
 _LEVEL = 16384
 
